@@ -1,0 +1,161 @@
+"""Every error a user of Strandline can meet, under one root.
+
+::
+
+    StrandlineError
+    ├── SpecError               a spec that cannot be read or does not fit its store
+    ├── EventRejected           an event handed to `predict` that cannot be decoded
+    ├── EnvironmentUnfit        Python, Java, disk, broker: what a run needs and does not find
+    ├── StoreError
+    │   ├── NoStore             there is no store at this place
+    │   ├── StoreExists         there is one already, of another spec
+    │   ├── StoreDamaged        a file is missing, altered or not of this format
+    │   └── StoreUnavailable    the folder cannot be read or written
+    ├── MergeError              a merged value is not finite
+    ├── TooManyRejected         the stream is not what the spec describes
+    ├── StreamUnfit             the stream and the store do not fit together
+    │   ├── RetentionPassed     events after the store's positions are gone
+    │   ├── SourceRecreated     another topic under the same name
+    │   └── SourceBehind        the store's positions lie after the stream's end
+    ├── StreamContested         several runs supersede each other in turn
+    └── CommitRefused           a commit that must not be tried again
+        ├── Superseded          another run holds the stream
+        ├── Rival               another commit covers the same events
+        └── Gap                 events between head and this commit are missing
+
+`code` names the error across processes: Java and the job's client use the same words.
+`exit_code` is what the command line ends with.
+"""
+
+from typing import ClassVar
+
+
+class StrandlineError(Exception):
+    """Root of all errors that a user can cause and mend. The message holds the remedy."""
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+
+class SpecError(StrandlineError):
+    """A spec that cannot be read, or that does not fit the store it is used with."""
+
+    code = "spec"
+    exit_code = 2
+
+
+class EventRejected(StrandlineError):
+    """An event handed to `predict` that the spec cannot decode."""
+
+    code = "event_rejected"
+    exit_code = 2
+
+
+class EnvironmentUnfit(StrandlineError):
+    """Something a run needs from the machine or the network is not there."""
+
+    code = "environment"
+    exit_code = 3
+
+
+class StoreError(StrandlineError):
+    """Root of what can be wrong with a store."""
+
+    code = "store"
+    exit_code = 4
+
+
+class NoStore(StoreError):
+    """There is no store at this place."""
+
+    code = "no_store"
+
+
+class StoreExists(StoreError):
+    """There is a store already, and it holds another spec."""
+
+    code = "store_exists"
+
+
+class StoreDamaged(StoreError):
+    """A file of the store is missing, altered, or not of a format this release reads."""
+
+    code = "store_damaged"
+
+
+class StoreUnavailable(StoreError):
+    """The store's folder cannot be read or written: permissions, space, file system."""
+
+    code = "store_unavailable"
+
+
+class MergeError(StrandlineError):
+    """A merged value is not finite. Nothing of the epoch is committed."""
+
+    code = "merge"
+    exit_code = 5
+
+
+class TooManyRejected(StrandlineError):
+    """The share of rejected events passed the spec's limit: most likely the wrong topic."""
+
+    code = "too_many_rejected"
+    exit_code = 5
+
+
+class StreamUnfit(StrandlineError):
+    """The stream cannot go on from the store's positions."""
+
+    code = "stream_unfit"
+    exit_code = 6
+
+
+class RetentionPassed(StreamUnfit):
+    """The stream no longer holds the events after the store's positions."""
+
+    code = "retention"
+
+
+class SourceRecreated(StreamUnfit):
+    """The topic has the same name but is not the one the store has read."""
+
+    code = "recreated"
+
+
+class SourceBehind(StreamUnfit):
+    """The stream ends before the store's positions."""
+
+    code = "source_behind"
+
+
+class StreamContested(StrandlineError):
+    """Several runs supersede each other in turn; a start needs an explicit takeover."""
+
+    code = "contested"
+    exit_code = 7
+
+
+class CommitRefused(StrandlineError):
+    """Root of the refusals of a commit. None of them is worth a retry."""
+
+    code = "refused"
+    exit_code = 8
+
+
+class Superseded(CommitRefused):
+    """Another run holds the stream. A supervisor must not restart on this exit code."""
+
+    code = "superseded"
+    exit_code = 9
+
+
+class Rival(CommitRefused):
+    """Another commit of the same run covers the same events."""
+
+    code = "rival"
+
+
+class Gap(CommitRefused):
+    """The commit does not start where head stands."""
+
+    code = "gap"

@@ -1,0 +1,30 @@
+"""A limit on everything that comes from outside, and how the limits relate.
+
+Readers refuse what is larger; writers never write it.
+"""
+
+from typing import Final
+
+MANIFEST_BYTES_MAX: Final = 16 << 20
+SPEC_BYTES_MAX: Final = 1 << 20
+DELTA_BYTES_MAX: Final = 4 << 30
+VERSION_MAX: Final = 9_999_999_999
+VERSIONS_PER_FOLDER: Final = 10_000
+
+EVENT_BYTES_MAX: Final = 16 << 20
+EVENT_DEPTH_MAX: Final = 128
+EVENT_ENTRIES_MAX: Final = 65_536
+REJECT_KEPT_BYTES: Final = 4096
+REJECTED_SHARE_EVENTS_MIN: Final = 1000
+NAME_PATTERN: Final = "^[a-z0-9][a-z0-9._-]{0,62}$"
+
+TABLE_BITS_MAX: Final = 28
+LEARNERS_MAX: Final = 16
+FEATURES_MAX: Final = 1024
+
+OPENS_CONTESTED: Final = 8
+OPENS_CONTESTED_WINDOW_MS: Final = 60_000
+
+assert MANIFEST_BYTES_MAX < DELTA_BYTES_MAX
+assert REJECT_KEPT_BYTES < EVENT_BYTES_MAX
+assert FEATURES_MAX < 65_535, "field index 65535 is the bias"
