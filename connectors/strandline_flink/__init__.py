@@ -1,0 +1,1 @@
+"""Strandline on Apache Flink: operators, handles, jars, the dev broker and their commands."""
