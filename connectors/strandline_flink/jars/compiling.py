@@ -78,7 +78,13 @@ def flink_jars() -> list[Path]:
 def compile_java(sources: list[Path], classes: Path, class_path: list[Path]) -> None:
     """Compile into the folder `classes`. Raises `EnvironmentUnfit` with every error at once."""
     (compiler,) = paths("compiler")
-    command = [java(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", compiler]
+    command: list[str | Path] = [
+        java(),
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-jar",
+        compiler,
+    ]
     command += [*OPTIONS, f"-err:{FAULTS}", "-d", classes]
     command += ["-cp", os.pathsep.join(map(str, class_path)), *sources]
     result = subprocess.run(

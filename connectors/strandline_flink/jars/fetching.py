@@ -21,7 +21,7 @@ Group = Literal["connector", "compiler", "broker"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 ATTEMPTS = 3
-FETCHES_AT_ONCE = 32
+FETCHES_AT_ONCE = 16  # most are small: time goes into round trips
 TIMEOUT_S = 60
 
 
@@ -69,7 +69,7 @@ def check(jar: Jar, file: Path) -> None:
         raise EnvironmentUnfit(
             f"{file} is not the jar that the lock names for {jar.coordinate}: "
             f"sha256 is {got}, expected {jar.sha256}; it is not used. "
-            "Delete it and run again; if it comes back the same, the download was altered on its way"
+            "Delete it and run again; if it comes back the same, it is altered on its way"
         )
 
 

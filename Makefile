@@ -1,0 +1,47 @@
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+SOURCES := strandline connectors/strandline_flink jobs
+SETUP := $(PYTHON) tools/setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test test-long check lint format lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## install what a run needs into .venv (needs only Python 3.11 or 3.12 and the network)
+	@$(SETUP)
+
+setup-dev:  ## the same and what tests and checks need
+	@$(SETUP) --dev
+
+demo: setup  ## a broker, events, a job and a reader on this machine (ARGS go to `strandline demo`)
+	@$(BIN)/strandline demo $(ARGS)
+
+test: setup-dev  ## unit, conformance and integration tests (ARGS go to pytest)
+	@$(BIN)/python -m pytest -m "not long" $(ARGS)
+
+test-long: setup-dev  ## the tests that take minutes
+	@$(BIN)/python -m pytest -m long $(ARGS)
+
+check: setup-dev lint  ## form and types
+	@$(BIN)/mypy $(wildcard $(SOURCES))
+
+lint: setup-dev  ## form only
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+
+format: setup-dev  ## bring the sources into form
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+lock: setup-dev  ## resolve the requirement files anew: one resolve, three views of it
+	@$(COMPILE) pyproject.toml requirements/tools.in --extra flink --extra dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml requirements/tools.in --extra flink -c requirements/dev.txt -o requirements/run.txt
+	@$(COMPILE) requirements/tools.in -c requirements/dev.txt -o requirements/tools.txt
+
+clean:  ## remove .venv and what tools left behind (the jar cache stays)
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
