@@ -1,0 +1,19 @@
+"""The spec: the immutable description of a model, from TOML text to checked values."""
+
+from strandline.spec.features import Category, Cross, Feature, Number
+from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec
+from strandline.spec.spec import Label, Limits, Spec, Weight
+
+__all__ = [
+    "Category",
+    "CountsSpec",
+    "Cross",
+    "Feature",
+    "FtrlSpec",
+    "Label",
+    "LearnerSpec",
+    "Limits",
+    "Number",
+    "Spec",
+    "Weight",
+]

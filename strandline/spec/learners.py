@@ -1,0 +1,47 @@
+"""The learners a spec can name, with the legality of each setting as its type."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from strandline.limits import TABLE_BITS_MAX
+
+Rate = Annotated[float, Meta(gt=0, le=1e6)]
+Penalty = Annotated[float, Meta(ge=0, le=1e6)]
+
+
+class FtrlSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
+               tag_field="type", tag="ftrl"):  # fmt: skip
+    """FTRL-Proximal logistic regression on `2**bits` hashed slots. Its labels are 0 or 1.
+
+    `features` are the names it learns from, sorted (default: all features of the spec).
+    """
+
+    features: Annotated[tuple[str, ...], Meta(min_length=1)]
+    alpha: Rate = 0.05
+    beta: Rate = 1.0
+    l1: Penalty = 0.0
+    l2: Penalty = 0.0
+    bits: Annotated[int, Meta(ge=1, le=TABLE_BITS_MAX)] = 18
+    merge: Literal["matched", "mean", "sum"] = "matched"
+
+    @property
+    def binary(self) -> bool:
+        """Whether the learner takes labels 0 and 1 only."""
+        return True
+
+
+class CountsSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
+                 tag_field="type", tag="counts"):  # fmt: skip
+    """Events and positive events per value of one category."""
+
+    feature: str
+    merge: Literal["sum"] = "sum"
+
+    @property
+    def binary(self) -> bool:
+        """Whether the learner takes labels 0 and 1 only."""
+        return False
+
+
+LearnerSpec = FtrlSpec | CountsSpec
