@@ -1,0 +1,258 @@
+"""A real Kafka broker on this machine, for the demo, for development and for tests."""
+
+import base64
+import os
+import random
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from strandline.errors import EnvironmentUnfit
+from strandline_flink.children import dying_with_parent
+from strandline_flink.jars import paths
+from strandline_flink.java_home import java
+
+HOST = "127.0.0.1"
+PORTS = range(20_000, 32_000)  # below the ports that outgoing connections take
+PORT_ATTEMPTS = 3
+READY_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 15
+HEAP = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC")
+
+# A node of its own that needs little memory; every internal topic has one partition.
+PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "3000",  # how long a killed broker keeps its successor waiting
+    "group.initial.rebalance.delay.ms": "0",
+    "log.cleaner.dedupe.buffer.size": "8388608",
+    "log.index.size.max.bytes": "1048576",
+    "num.io.threads": "2",
+    "num.network.threads": "2",
+    "offsets.topic.num.partitions": "1",
+    "offsets.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+}
+
+LOGGING = """\
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d %p %c %m%n
+rootLogger.level = WARN
+rootLogger.appenderRef.console.ref = console
+logger.life.name = kafka.server.KafkaRaftServer
+logger.life.level = INFO
+"""
+
+
+class Broker:
+    """One Kafka broker (KRaft, a node of its own) as a child process.
+
+    Used as a context manager, or with `start` and `stop`. After `stop` or `kill` it can be
+    started again: same folder, same port, same data. It is killed when this process ends in any
+    way, and when the thread that started it does.
+
+    Parameters
+    ----------
+    folder
+        Holds the broker's data, configuration and `broker.log`; made if it is not there. A
+        folder of an earlier broker is taken up with its topics.
+    port
+        Default: a free one, chosen at the first start.
+    properties
+        Broker properties that override the defaults, with Kafka's names.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.properties = {**PROPERTIES, **(properties or {})}
+        self._fixed_port = port
+        self._ports: tuple[int, int] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients. Known after the first `start`."""
+        assert self._ports is not None, "start() chooses the port"
+        return f"{HOST}:{self._ports[0]}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running broker."""
+        assert self._process is not None, "the broker is not running"
+        return self._process.pid
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "broker.log"
+
+    def start(self) -> Self:
+        """Start the broker and wait until it answers.
+
+        Raises `EnvironmentUnfit`, naming the log file, if it ends or does not answer in time.
+        """
+        assert self._process is None, "the broker is running"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for attempts_left in reversed(range(PORT_ATTEMPTS)):
+            ports = self._ports or (self._fixed_port or free_port(), free_port())
+            self._configure(ports)
+            log_from = self.log_file.stat().st_size if self.log_file.exists() else 0
+            self._process = self._launch()
+            try:
+                self._wait_until_ready(ports[0])
+            except BaseException as error:
+                self.kill()
+                lost_race = port_was_taken(self.log_file, log_from) and self._ports is None
+                if lost_race and attempts_left and isinstance(error, EnvironmentUnfit):
+                    continue
+                raise
+            self._ports = ports
+            return self
+        raise AssertionError("the last attempt returns or raises")
+
+    def stop(self) -> None:
+        """Shut the broker down in order, by force if it takes too long; wait until it is gone."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def kill(self) -> None:
+        """End the broker as a crash would (SIGKILL); wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def create_topic(self, name: str, partitions: int = 1, **config: object) -> None:
+        """Create a topic and wait until every partition has its leader.
+
+        `config` holds topic settings with underscores for dots: `retention_ms=1000`.
+        """
+        configs = {key.replace("_", "."): str(value) for key, value in config.items()}
+        topic = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            admin.create_topics({name: topic}, wait_for_metadata=True)
+        finally:
+            admin.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _configure(self, ports: tuple[int, int]) -> None:
+        clients, controller = (f"{HOST}:{port}" for port in ports)
+        settings = {
+            **self.properties,
+            "log.dirs": str(self.folder.resolve() / "data"),
+            "listeners": f"PLAINTEXT://{clients},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{clients}",
+            "controller.quorum.voters": f"1@{controller}",
+        }
+        lines = "".join(f"{key}={value}\n" for key, value in settings.items())
+        (self.folder / "server.properties").write_text(lines)
+        (self.folder / "log4j2.properties").write_text(LOGGING)
+        if not (self.folder / "data" / "meta.properties").exists():
+            self._format()
+
+    def _format(self) -> None:
+        # 16 bytes; the leading zero keeps the text from beginning with a dash
+        cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+        settings = str(self.folder / "server.properties")
+        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", settings)
+        with self.log_file.open("ab") as log:
+            if subprocess.call(command, stdout=log, stderr=log):
+                raise self._failed("its data folder could not be formatted")
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        command = self._java("kafka.Kafka", str(self.folder / "server.properties"))
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                dying_with_parent(command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the parent, which stops the broker
+            )
+
+    def _java(self, main_class: str, *arguments: str) -> list[str]:
+        class_path = os.pathsep.join(map(str, paths("broker")))
+        logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
+        return [str(java()), *HEAP, logging, "-cp", class_path, main_class, *arguments]
+
+    def _wait_until_ready(self, port: int) -> None:
+        assert self._process is not None
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            if self._process.poll() is not None:
+                raise self._failed(f"it ended with exit code {self._process.returncode}")
+            if answers(port):
+                return
+            time.sleep(0.05)
+        raise self._failed(f"it did not answer within {READY_TIMEOUT_S} s")
+
+    def _failed(self, what: str) -> EnvironmentUnfit:
+        tail = "\n".join(self.log_file.read_text(errors="replace").splitlines()[-5:])
+        return EnvironmentUnfit(
+            f"the Kafka broker in {self.folder} is not ready: {what}. "
+            f"Its log is {self.log_file} and ends with:\n{tail}"
+        )
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    while True:
+        port = random.choice(PORTS)  # noqa: S311
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+
+
+def answers(port: int) -> bool:
+    """Whether a broker listens there and answers a metadata request."""
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+        KafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", bootstrap_timeout_ms=5000).close()
+    except (OSError, KafkaError):
+        return False
+    return True
+
+
+def port_was_taken(log_file: Path, log_from: int) -> bool:
+    """Whether the log's last start, written from byte `log_from` on, failed for its port."""
+    with log_file.open("rb") as log:
+        log.seek(log_from)
+        return b"Address already in use" in log.read()
