@@ -1,0 +1,221 @@
+"""Opens: versions without deltas that state where a run of a stream stands.
+
+A fresh start begins a run and takes the stream over; a restore opens the same run again. An open
+is found by its key, so an attempt repeated after a crash or a lost answer finds what it made.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from strandline.canonical import canonical_json, sha256_hex
+from strandline.commit import ReadVersion, compare
+from strandline.errors import Gap, Rival, StoreDamaged, StreamContested, Superseded
+from strandline.limits import OPENS_CONTESTED, OPENS_CONTESTED_WINDOW_MS
+from strandline.manifest import (
+    Manifest,
+    OpenBody,
+    OpenKey,
+    StreamEntry,
+    parse_manifest,
+    render_manifest,
+)
+from strandline.store.base import Store
+from strandline.store.chain import manifest_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a start or a restore wants to state.
+
+    `positions` are the partitions of the source. On a fresh start those that the store knows go
+    on where the store stands, and only the others start as given here; on a restore they are the
+    restored state's and must equal the store's.
+    """
+
+    stream: str
+    run: str
+    key: OpenKey
+    positions: dict[str, int]
+    source: dict[str, str]
+    time_ms: int
+    takeover: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFound:
+    """An open that stands in the store. `in_force`: no other run holds the stream at head."""
+
+    version: int
+    entry: StreamEntry
+    in_force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOpen:
+    """Create this version with these bytes, exclusively; if it is taken, decide anew."""
+
+    version: int
+    manifest: bytes
+
+
+OpenDecision = CreateOpen | OpenFound | Superseded | Rival | Gap | StreamContested
+
+
+def find_open(store: Store, stream: str, key: OpenKey) -> OpenFound | None:
+    """Return the stream's open of this key, None if there is none."""
+    read = partial(manifest_bytes, store)
+    entry = parse_manifest(read(store.head())).streams.get(stream)
+    return None if entry is None else _find(entry, _opens(entry, read, stream), stream, key)
+
+
+def append_open(
+    store: Store,
+    stream: str,
+    *,
+    run: str,
+    key: OpenKey,
+    positions: dict[str, int],
+    source: dict[str, str],
+    time_ms: int,
+    takeover: bool = False,
+) -> int:
+    """Append the open, or find that it was appended before; return its version, durable.
+
+    Raises
+    ------
+    Superseded
+        The open stands and another run holds the stream, or a restored run lost the stream.
+    Rival, Gap
+        A restored state does not stand where the store stands.
+    StreamContested
+        Too many runs took the stream over in the last minute, and `takeover` is not set.
+    """
+    wanted = Opening(stream, run, key, positions, source, time_ms, takeover)
+    head = 0
+    while True:
+        head = store.head(head)
+        decision = decide_open(head, partial(manifest_bytes, store), wanted)
+        if isinstance(decision, Exception):
+            raise decision
+        if isinstance(decision, OpenFound):
+            # The attempt that made it may have died before its folder was durable.
+            store.append(decision.version, manifest_bytes(store, decision.version))
+            return decision.version
+        if store.append(decision.version, decision.manifest):
+            return decision.version
+
+
+def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:
+    """Return what to do about the open while `head` is the newest version.
+
+    Reads versions, changes nothing. A refusal is returned, not raised.
+    """
+    assert wanted.key.restored is not None or wanted.run == wanted.key.submission, "fresh run"
+    parent_bytes = read(head)
+    parent = parse_manifest(parent_bytes)
+    entry = parent.streams.get(wanted.stream)
+    opens = [] if entry is None else _opens(entry, read, wanted.stream)
+    found = None if entry is None else _find(entry, opens, wanted.stream, wanted.key)
+    if found is not None:
+        return found if found.in_force else _superseded(head, entry, wanted)
+    refusal = (
+        _refuse_start(opens, wanted)
+        if wanted.key.restored is None
+        else _refuse_restore(head, entry, wanted)
+    )
+    return refusal or _create(parent, sha256_hex(parent_bytes), entry, wanted)
+
+
+def _opens(entry: StreamEntry, read: ReadVersion, stream: str) -> list[Manifest]:
+    """Return the stream's opens, newest first: each names the one before it."""
+    opens = []
+    version: int | None = entry.open
+    while version is not None:
+        manifest = parse_manifest(read(version))
+        if not isinstance(manifest.body, OpenBody) or manifest.stream != stream:
+            raise StoreDamaged(f"version {version} is named as an open of stream {stream}")
+        opens.append(manifest)
+        version = manifest.body.previous
+    return opens
+
+
+def _find(entry: StreamEntry, opens: list[Manifest], stream: str, key: OpenKey) -> OpenFound | None:
+    for manifest in opens:
+        if isinstance(manifest.body, OpenBody) and manifest.body.key == key:
+            found = manifest.streams[stream]
+            return OpenFound(manifest.version, found, in_force=found.run == entry.run)
+    return None
+
+
+def _refuse_start(opens: list[Manifest], wanted: Opening) -> StreamContested | None:
+    """A start takes over, unless too many did so lately. Restores take nothing over."""
+    since = wanted.time_ms - OPENS_CONTESTED_WINDOW_MS
+    recent = sum(
+        isinstance(manifest.body, OpenBody)
+        and manifest.body.key.restored is None
+        and manifest.time_ms >= since
+        for manifest in opens
+    )
+    if recent < OPENS_CONTESTED or wanted.takeover:
+        return None
+    return StreamContested(
+        f"stream {wanted.stream}: {recent} runs took it over within"
+        f" {OPENS_CONTESTED_WINDOW_MS // 1000} s, fewer than {OPENS_CONTESTED} are expected; two"
+        " supervisors may be starting the same job: stop one, or start with --takeover"
+    )
+
+
+def _refuse_restore(
+    head: int, entry: StreamEntry | None, wanted: Opening
+) -> Superseded | Rival | Gap | None:
+    """A restore goes on with its own run, exactly where the store stands."""
+    if entry is None or entry.run != wanted.run:
+        return _superseded(head, entry, wanted)
+    ahead, behind = compare(entry.positions, wanted.positions)
+    if not ahead and not behind:
+        return None
+    both = (
+        f"stream {wanted.stream}: version {head} stands at {entry.positions}, the restored state"
+        f" at {wanted.positions}; start again without a savepoint: the job goes on from head"
+    )
+    return Rival(both) if ahead else Gap(both)
+
+
+def _superseded(head: int, entry: StreamEntry | None, wanted: Opening) -> Superseded:
+    holder = "no run" if entry is None else f"run {entry.run} (open at version {entry.open})"
+    return Superseded(
+        f"stream {wanted.stream}: this is run {wanted.run}, but at version {head} the stream is"
+        f" held by {holder}; nothing is lost: let that run go on, or start again"
+    )
+
+
+def _create(
+    parent: Manifest, parent_sha256: str, entry: StreamEntry | None, wanted: Opening
+) -> CreateOpen:
+    version = parent.version + 1
+    known = {} if entry is None else entry.positions
+    opened = StreamEntry(
+        open=version,
+        positions=wanted.positions | known,
+        run=wanted.run,
+        seqs={} if entry is None else entry.seqs,
+        source=wanted.source,
+        version=version,
+    )
+    body = {
+        "key": msgspec.to_builtins(wanted.key),
+        "previous": None if entry is None else entry.open,
+    }
+    manifest = render_manifest(
+        body=canonical_json(body),
+        committable=None,
+        kind="open",
+        parent=parent_sha256,
+        spec=parent.spec,
+        streams=parent.streams | {wanted.stream: opened},
+        time_ms=wanted.time_ms,
+        version=version,
+    )
+    return CreateOpen(version, manifest)

@@ -1,0 +1,127 @@
+"""What a store is: files named by their content, and one line of numbered versions."""
+
+import re
+from typing import Final, Literal, Protocol
+
+from strandline.canonical import sha256_hex
+from strandline.errors import StoreDamaged
+from strandline.limits import DELTA_BYTES_MAX, SPEC_BYTES_MAX
+from strandline.manifest import FileRef
+
+FileKind = Literal["delta", "rejects", "spec"]
+
+FILE_BYTES_MAX: Final[dict[FileKind, int]] = {
+    "delta": DELTA_BYTES_MAX,
+    "rejects": DELTA_BYTES_MAX,
+    "spec": SPEC_BYTES_MAX,
+}
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Store(Protocol):
+    """A place for one model's versions. One conformance suite holds for every implementation.
+
+    Every call may raise `StoreUnavailable`; then its outcome is unknown and it may be repeated.
+    """
+
+    @property
+    def url(self) -> str:
+        """What `open_store` opens this store by."""
+        ...
+
+    def stage(self, kind: FileKind, data: bytes) -> FileRef:
+        """Keep the bytes under their digest, durable when it returns.
+
+        A file left by a dead attempt is verified and made durable; raises `StoreDamaged` if it
+        holds other bytes.
+        """
+        ...
+
+    def read(self, kind: FileKind, ref: FileRef | str) -> bytes:
+        """Return a staged file's bytes, by reference or by SHA-256 alone.
+
+        Raises
+        ------
+        StoreDamaged
+            If it is missing, or not of this length and digest.
+        """
+        ...
+
+    def append(self, version: int, manifest: bytes) -> bool:
+        """Create the version; durable when it returns. False: the number was taken before.
+
+        This is the commit point: of any number of callers exactly one creates a number. After
+        False too, what holds the number is durable.
+        """
+        ...
+
+    def manifest(self, version: int) -> bytes | None:
+        """Return the bytes of a version's manifest, None if there is no such version."""
+        ...
+
+    def head(self, at_least: int = 0) -> int:
+        """Return the newest version. `at_least` is a hint: a version that was head before.
+
+        Raises
+        ------
+        NoStore
+            If there is no version 0.
+        """
+        ...
+
+    def put_base(self, version: int, data: bytes) -> None:
+        """Keep a full copy of the parameters at a version, durable when it returns.
+
+        A base that is there stays: every writer makes the same parameters.
+        """
+        ...
+
+    def bases(self) -> list[int]:
+        """Return the versions that have a base, ascending."""
+        ...
+
+    def base(self, version: int) -> memoryview:
+        """Return a base's bytes, read-only and mapped where the store can.
+
+        Raises
+        ------
+        StoreDamaged
+            If it is missing or empty.
+        """
+        ...
+
+
+def digest_of(ref: FileRef | str) -> str:
+    """Return the reference's SHA-256; raise StoreDamaged unless it is 64 lower-case hex digits.
+
+    A digest becomes part of a path, so anything else never gets that far.
+    """
+    sha256 = ref if isinstance(ref, str) else ref.sha256
+    if _SHA256.fullmatch(sha256) is None:
+        raise StoreDamaged(f"{sha256!r:.100} is not a SHA-256: expected 64 hexadecimal digits")
+    return sha256
+
+
+def check_length(kind: FileKind, ref: FileRef | str, length: int, origin: str) -> None:
+    """Raise StoreDamaged if a file of this length cannot be what the reference names."""
+    if isinstance(ref, FileRef) and length != ref.bytes:
+        raise StoreDamaged(f"{origin} has {length} bytes, its manifest says {ref.bytes}")
+    if length > FILE_BYTES_MAX[kind]:
+        raise StoreDamaged(f"{origin} has {length} bytes, at most {FILE_BYTES_MAX[kind]} are read")
+
+
+def check_digest(data: bytes, sha256: str, origin: str) -> None:
+    """Raise StoreDamaged unless the bytes have this SHA-256."""
+    found = sha256_hex(data)
+    if found != sha256:
+        raise StoreDamaged(
+            f"{origin} was altered: its SHA-256 is {found}; restore the file from a copy"
+        )
+
+
+def reference_to(kind: FileKind, data: bytes) -> FileRef:
+    """Return the reference that the bytes are staged under."""
+    if len(data) > FILE_BYTES_MAX[kind]:
+        raise ValueError(f"{kind} of {len(data)} bytes, at most {FILE_BYTES_MAX[kind]} are kept")
+    return FileRef(sha256=sha256_hex(data), bytes=len(data))

@@ -1,0 +1,98 @@
+"""The line of versions: reading it newest first, and verifying that it is one unbroken chain."""
+
+from collections.abc import Iterator
+
+from strandline.canonical import sha256_hex
+from strandline.errors import StoreDamaged
+from strandline.manifest import Manifest, TrainBody, parse_manifest
+from strandline.store.base import Store
+
+
+def manifest_bytes(store: Store, version: int) -> bytes:
+    """Return the bytes of a version's manifest; raise StoreDamaged if there is none."""
+    data = store.manifest(version)
+    if data is None:
+        raise StoreDamaged(f"{store.url}: version {version} is missing; head is {store.head()}")
+    return data
+
+
+def read_manifest(store: Store, version: int) -> Manifest:
+    """Return a version's manifest; raise StoreDamaged if it is missing or not of this number."""
+    return _parse(store, version, manifest_bytes(store, version))
+
+
+def log(store: Store, *, newest_first: bool = True) -> Iterator[Manifest]:
+    """Yield every version's manifest, from head down to genesis or the other way.
+
+    Each step verifies the parent's digest, so a gap, a swap or an edit raises StoreDamaged there.
+    """
+    head = store.head()
+    versions = range(head, -1, -1) if newest_first else range(head + 1)
+    near: tuple[Manifest, str] | None = None
+    for version in versions:
+        data = manifest_bytes(store, version)
+        manifest, digest = _parse(store, version, data), sha256_hex(data)
+        if near is not None:
+            child, parent = (near[0], digest) if newest_first else (manifest, near[1])
+            if child.parent != parent:
+                raise StoreDamaged(
+                    f"{store.url}: version {child.version} names the parent {child.parent},"
+                    f" but version {child.version - 1} has {parent}; one of them was altered"
+                )
+        near = manifest, digest
+        yield manifest
+
+
+def verify_chain(store: Store, *, files: bool = False) -> int:
+    """Verify every version from genesis to head, and with `files` all they name; return head.
+
+    Verified: numbers are dense, digests chain, the spec stays, positions never step back, only
+    the version's own stream changes.
+
+    Raises
+    ------
+    StoreDamaged
+        At the first version that does not fit the one before it.
+    """
+    parent: Manifest | None = None
+    for manifest in log(store, newest_first=False):
+        if parent is None:
+            store.read("spec", manifest.spec)
+        else:
+            _check_step(store, parent, manifest)
+        if files and isinstance(manifest.body, TrainBody):
+            for file in manifest.body.files:
+                store.read("delta", file.ref)
+            if manifest.body.rejects.file is not None:
+                store.read("rejects", manifest.body.rejects.file)
+        parent = manifest
+    assert parent is not None, "log yields at least genesis"
+    return parent.version
+
+
+def _parse(store: Store, version: int, data: bytes) -> Manifest:
+    try:
+        manifest = parse_manifest(data)
+    except StoreDamaged as error:
+        raise StoreDamaged(f"{store.url}: version {version}: {error}") from error
+    if manifest.version != version:
+        raise StoreDamaged(
+            f"{store.url}: version {version} holds the manifest of version {manifest.version}"
+        )
+    return manifest
+
+
+def _check_step(store: Store, parent: Manifest, child: Manifest) -> None:
+    where = f"{store.url}: version {child.version}"
+    if child.spec != parent.spec:
+        raise StoreDamaged(f"{where} is of spec {child.spec}, the one before of {parent.spec}")
+    for name, before in parent.streams.items():
+        after = child.streams.get(name)
+        if after is None or (name != child.stream and after != before):
+            raise StoreDamaged(f"{where} changes stream {name}, which is not its own")
+        for partition, offset in before.positions.items():
+            if after.positions.get(partition, -1) < offset:
+                raise StoreDamaged(
+                    f"{where} steps back in stream {name}, partition {partition}:"
+                    f" from {offset} to {after.positions.get(partition)}"
+                )

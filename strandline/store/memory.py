@@ -1,0 +1,72 @@
+"""A store in this process's memory: for tests, examples and dry runs."""
+
+import threading
+
+from strandline.errors import NoStore, StoreDamaged
+from strandline.manifest import FileRef
+from strandline.store.base import (
+    FileKind,
+    check_digest,
+    check_length,
+    digest_of,
+    reference_to,
+)
+
+
+class MemoryStore:
+    """Versions and files in dictionaries. Safe for threads; gone with the process."""
+
+    url = "memory:"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: dict[tuple[FileKind, str], bytes] = {}
+        self._versions: dict[int, bytes] = {}
+        self._bases: dict[int, bytes] = {}
+
+    def stage(self, kind: FileKind, data: bytes) -> FileRef:
+        ref = reference_to(kind, data)
+        kept = self._files.setdefault((kind, ref.sha256), bytes(data))
+        check_digest(kept, ref.sha256, self._origin(kind, ref.sha256))
+        return ref
+
+    def read(self, kind: FileKind, ref: FileRef | str) -> bytes:
+        sha256 = digest_of(ref)
+        origin = self._origin(kind, sha256)
+        data = self._files.get((kind, sha256))
+        if data is None:
+            raise StoreDamaged(f"{origin} is missing; restore the file from a copy")
+        check_length(kind, ref, len(data), origin)
+        check_digest(data, sha256, origin)
+        return data
+
+    def append(self, version: int, manifest: bytes) -> bool:
+        with self._lock:
+            if version in self._versions:
+                return False
+            self._versions[version] = bytes(manifest)
+            return True
+
+    def manifest(self, version: int) -> bytes | None:
+        return self._versions.get(version)
+
+    def head(self, at_least: int = 0) -> int:  # noqa: ARG002  a dictionary needs no hint
+        with self._lock:
+            if 0 not in self._versions:
+                raise NoStore(f"{self.url} holds no store; create one with create_store")
+            return max(self._versions)
+
+    def put_base(self, version: int, data: bytes) -> None:
+        self._bases.setdefault(version, bytes(data))
+
+    def bases(self) -> list[int]:
+        return sorted(self._bases)
+
+    def base(self, version: int) -> memoryview:
+        data = self._bases.get(version)
+        if not data:
+            raise StoreDamaged(f"{self.url}: the base of version {version} is missing or empty")
+        return memoryview(data)
+
+    def _origin(self, kind: FileKind, sha256: str) -> str:
+        return f"{self.url} {kind} {sha256}"
