@@ -1,0 +1,57 @@
+"""What a learner is."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strandline.features import Batch
+from strandline.tables import Parameters, TableDelta, TableSchema
+
+
+class Learner(Protocol):
+    """An algorithm that learns event by event, in order, and tells what it learned in an epoch.
+
+    A learner is a pure function of the parameters it is bound to and the events it is given: how
+    the events are split into batches changes no bit. It refuses nothing: whether a delta is
+    finite is the worker's to ask (`TableDelta.finite`).
+    """
+
+    @property
+    def tables(self) -> tuple[TableSchema, ...]:
+        """The tables it learns in; names begin with the learner's name and a dot."""
+
+    @property
+    def rules(self) -> Mapping[str, str]:
+        """Merge rule by table name."""
+
+    def bind(self, parameters: Parameters) -> None:
+        """Take the tables to read, and to update in place, and begin a new epoch.
+
+        What was learned since the last `take_delta` is forgotten, not undone. Costs what the
+        forgotten epoch touched. Bind again after rows of a table were changed from outside.
+        """
+
+    def learn(self, batch: Batch) -> NDArray[np.float32] | None:
+        """Learn the batch's events in order, each one whole before the next.
+
+        Returns
+        -------
+        NDArray or None
+            Per event the probability predicted before it was learned, in [0, 1] and unclipped
+            (sums over it clip, see `strandline.prequential`); None if the learner does not
+            predict.
+        """
+
+    def predict(self, batch: Batch) -> NDArray[np.float32] | None:
+        """Return the probability of each event, as `learn` would; changes nothing.
+
+        Threads may call it at once, as long as none learns or binds.
+        """
+
+    def take_delta(self) -> dict[str, TableDelta]:
+        """Return what was learned since the epoch began, by table, and begin a new epoch.
+
+        Every table is named, also one without changes. Costs what the epoch touched.
+        """

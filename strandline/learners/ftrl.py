@@ -1,0 +1,166 @@
+"""FTRL-Proximal logistic regression on hashed slots (McMahan et al., KDD 2013)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strandline.arrays import read_only
+from strandline.features import BIAS_FIELD, Batch
+from strandline.learners.ftrl_kernel import (
+    RECORD,
+    UNTOUCHED,
+    learn_events,
+    predict_events,
+)
+from strandline.spec import FtrlSpec
+from strandline.tables import DenseTable, Parameters, TableDelta, TableSchema, Values
+
+Floats = NDArray[np.float64]
+
+_RECORDS_MIN: Final = 1024
+_FIELD_COUNT: Final = 65_536  # every uint16 has an answer, so no field needs a check
+
+
+class Ftrl:
+    """A learner of one table ``<name>.zn``, rows [z, n]; `ftrl_kernel` has the formulas.
+
+    Parameters
+    ----------
+    name
+        Of the learner.
+    spec
+        Rates, bits of the slot, merge rule.
+    fields
+        Indices of the features it learns from, as in `Batch.fields`; the bias always counts.
+    """
+
+    def __init__(self, name: str, spec: FtrlSpec, fields: Iterable[int]) -> None:
+        table = f"{name}.zn"
+        self.tables = (TableSchema(table, 2, "float32", 1 << spec.bits),)
+        self.rules: Mapping[str, str] = {table: spec.merge}
+        self._rates = (spec.alpha, spec.beta, spec.l1, spec.l2)
+        self._selected = np.zeros(_FIELD_COUNT, np.bool_)
+        self._selected[[*fields, BIAS_FIELD]] = True
+        self._selected = read_only(self._selected, np.bool_)
+        self._zn: Values | None = None
+        self._position = np.empty(0, np.int32)  # allocated by the first `learn`
+        self._records = np.empty(0, RECORD)
+        self._count = 0
+        self._events = 0
+
+    def bind(self, parameters: Parameters) -> None:
+        (schema,) = self.tables
+        table = parameters[schema.name]
+        assert isinstance(table, DenseTable), f"{schema.name} is a dense table"
+        assert table.schema == schema, f"{table.schema} is bound to {schema}"
+        self._position[self._records["slot"][: self._count]] = UNTOUCHED
+        self._begin_epoch()
+        self._zn = table.values
+
+    def learn(self, batch: Batch) -> NDArray[np.float32]:
+        zn = self._bound()
+        if not zn.flags.writeable:
+            raise ValueError(f"table {self.tables[0].name} is read-only, expected one to learn in")
+        columns = _columns(batch)
+        lengths = np.diff(columns[3])
+        self._reserve(len(zn), batch.entries)
+        predictions = np.empty(batch.rows, np.float32)
+        self._count = learn_events(
+            *columns,
+            read_only(batch.labels, np.float32),
+            read_only(batch.weights, np.float32),
+            self._selected,
+            self._rates,
+            zn,
+            self._position,
+            self._records,
+            self._count,
+            self._events,
+            np.empty(int(lengths.max(initial=0))),
+            predictions,
+        )
+        self._events += len(predictions)
+        return predictions
+
+    def predict(self, batch: Batch) -> NDArray[np.float32]:
+        zn = read_only(self._bound(), np.float32)
+        predictions = np.empty(len(batch.starts) - 1, np.float32)
+        predict_events(*_columns(batch), self._selected, self._rates, zn, predictions)
+        return predictions
+
+    def take_delta(self) -> dict[str, TableDelta]:
+        (schema,) = self.tables
+        zn, records = self._bound(), self._records[: self._count]
+        records = records[np.argsort(records["slot"])]
+        rows = records["slot"].copy()
+        start = np.stack((records["z"], records["n"]), axis=1)
+        end = zn[rows]
+        stats: dict[str, NDArray[Any]] = {}
+        with np.errstate(over="ignore", invalid="ignore"):  # the worker asks whether it is finite
+            add = end - start
+            if self.rules[schema.name] == "matched":
+                dw = self.weights(end) - self.weights(start)
+                stats["dw"] = dw.astype(np.float32)
+                stats["contraction"] = records["contraction"].astype(np.float32)
+                stats["touches"] = records["touches"].copy()
+        self._position[rows] = UNTOUCHED
+        self._begin_epoch()
+        return {schema.name: TableDelta(rows, add, stats)}
+
+    def weights(self, zn: Values) -> Floats:
+        """Return w of the rows [k, 2], in float64."""
+        z, n = zn[:, 0].astype(np.float64), zn[:, 1].astype(np.float64)
+        l1 = self._rates[2]
+        return np.where(np.abs(z) <= l1, 0.0, -(z - np.copysign(l1, z)) * self.rate(n))
+
+    def rate(self, n: Values) -> Floats:
+        """Return η = 1 / ((beta + sqrt n) / alpha + l2), in float64."""
+        alpha, beta, _, l2 = self._rates
+        eta: Floats = 1.0 / ((beta + np.sqrt(n, dtype=np.float64)) / alpha + l2)
+        return eta
+
+    def state(self, w: Floats, n: Values) -> Floats:
+        """Return z = -w / η(n) - sign(w) l1, which gives w at n; 0 where w = 0."""
+        z: Floats = -w / self.rate(n) - np.sign(w) * self._rates[2]
+        return z
+
+    def _begin_epoch(self) -> None:
+        self._count = 0
+        self._events = 0
+
+    def _bound(self) -> Values:
+        assert self._zn is not None, "the learner is bound to no parameters"
+        return self._zn
+
+    def _reserve(self, row_count: int, entries: int) -> None:
+        """Make room for the records that `entries` more entries can need."""
+        if len(self._position) != row_count:
+            self._position = np.full(row_count, UNTOUCHED, np.int32)
+        needed = min(row_count, self._count + entries)
+        if needed > len(self._records):
+            capacity = min(row_count, max(_RECORDS_MIN, 2 * needed))
+            grown = np.zeros(capacity, RECORD)
+            grown[: self._count] = self._records[: self._count]
+            self._records = grown
+
+
+def _columns(batch: Batch) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return keys, fields, values and starts as kernels take them, with their bounds checked.
+
+    Kernels check no bounds, so a batch that contradicts itself must not reach them.
+    """
+    starts = read_only(batch.starts, np.int64)
+    entries = batch.entries
+    assert len(batch.fields) == len(batch.values) == entries, "columns differ in length"
+    assert batch.rows == len(batch.weights) == len(starts) - 1, "columns differ in rows"
+    assert starts[0] == 0, f"starts begin at {starts[0]}"
+    assert starts[-1] == entries, f"starts end at {starts[-1]} of {entries} entries"
+    assert bool((starts[1:] >= starts[:-1]).all()), "starts do not rise"
+    return (
+        read_only(batch.keys, np.uint64),
+        read_only(batch.fields, np.uint16),
+        read_only(batch.values, np.float32),
+        starts,
+    )

@@ -1,0 +1,73 @@
+"""From a spec to its learners and their parameters."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from strandline.features import BIAS_FIELD, Batch
+from strandline.learners.base import Learner
+from strandline.learners.counts import Counts
+from strandline.learners.ftrl import Ftrl
+from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, Spec
+from strandline.tables import Parameters, empty_table
+
+
+def make_learners(spec: Spec) -> dict[str, Learner]:
+    """Return the spec's learners by name, bound to nothing.
+
+    Examples
+    --------
+    >>> spec = Spec.parse('''
+    ... name = "tiny"
+    ... label.path = "click"
+    ... features.item.kind = "category"
+    ... learners.ctr.type = "ftrl"
+    ... ''')
+    >>> make_learners(spec)["ctr"].tables[0].name
+    'ctr.zn'
+    """
+    fields = {name: index for index, name in enumerate(spec.features)}
+    return {name: _make(name, settings, fields) for name, settings in spec.learners.items()}
+
+
+def empty_parameters(learners: Mapping[str, Learner]) -> Parameters:
+    """Return the parameters of version 0: every table, and no rows."""
+    return {
+        schema.name: empty_table(schema)
+        for learner in learners.values()
+        for schema in learner.tables
+    }
+
+
+def warm_up() -> None:
+    """Compile every kernel, or load it from the cache, so that the first event does not wait.
+
+    Kernels take arrays of one type whatever a batch's are, so one event stands for all.
+    """
+    batch = Batch(
+        keys=np.zeros(2, np.uint64),
+        fields=np.array([0, BIAS_FIELD], np.uint16),
+        values=np.ones(2, np.float32),
+        starts=np.array([0, 2], np.int64),
+        labels=np.ones(1, np.float32),
+        weights=np.ones(1, np.float32),
+    )
+    learners: dict[str, Learner] = {
+        "ftrl": Ftrl("ftrl", FtrlSpec(features=("any",), bits=1), [0]),
+        "counts": Counts("counts", CountsSpec(feature="any"), 0),
+    }
+    parameters = empty_parameters(learners)
+    for learner in learners.values():
+        learner.bind(parameters)
+        learner.learn(batch)
+        learner.predict(batch)
+        for name, delta in learner.take_delta().items():
+            parameters[name].gather(delta.rows)
+
+
+def _make(name: str, settings: LearnerSpec, fields: Mapping[str, int]) -> Learner:
+    match settings:
+        case FtrlSpec():
+            return Ftrl(name, settings, [fields[feature] for feature in settings.features])
+        case CountsSpec():
+            return Counts(name, settings, fields[settings.feature])

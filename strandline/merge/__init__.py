@@ -1,0 +1,14 @@
+"""How the workers' deltas of one epoch become one change of the parameters."""
+
+from strandline.merge.rules import Geometry, Merging, Part, compose, merge_table
+
+RULES: dict[str, tuple[str, ...]] = {
+    "ftrl": ("matched", "sum", "mean"),
+    "counts": ("sum",),
+}
+"""Rules that make sense, by the learner's type in the spec; the first is the default.
+
+Counts are exact only as a sum; `mean` and `matched` need the geometry of a gradient learner.
+"""
+
+__all__ = ["RULES", "Geometry", "Merging", "Part", "compose", "merge_table"]

@@ -1,0 +1,81 @@
+"""The rows that several deltas touched, and sums over them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strandline.errors import MergeError
+from strandline.tables import Rows, TableDelta, TableSchema, Values
+
+Indices = list[NDArray[np.intp]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Several workers' deltas of one table, aligned.
+
+    `rows` is the sorted union of their rows, `indices` where each delta's rows lie in it,
+    `total` the sum of their changes [n, width] in worker order, float64 or int64.
+    """
+
+    rows: Rows
+    indices: Indices
+    total: Values
+    deltas: Sequence[TableDelta]
+
+    @property
+    def workers(self) -> NDArray[np.float64]:
+        """c_j: the number of deltas that hold each row."""
+        return self._sum([np.ones(len(delta.rows)) for delta in self.deltas])
+
+    def stat_total(self, name: str) -> NDArray[np.float64]:
+        """Return the sum of a stat per row."""
+        return self._sum([delta.stats[name].astype(np.float64) for delta in self.deltas])
+
+    def _sum(self, pieces: Sequence[Values]) -> NDArray[np.float64]:
+        return sum_pieces(self.indices, pieces, np.zeros(len(self.rows)))
+
+
+def gather_deltas(deltas: Sequence[TableDelta], schema: TableSchema) -> Gathered:
+    """Align the deltas and sum their changes in the given order."""
+    rows, indices = gather_rows([delta.rows for delta in deltas], schema.row_dtype)
+    zeros = np.zeros((len(rows), schema.width), accumulator(schema.value_dtype))
+    total = sum_pieces(indices, [delta.add for delta in deltas], zeros)
+    return Gathered(rows, indices, total, deltas)
+
+
+def gather_rows(pieces: Sequence[Rows], dtype: np.dtype[Any]) -> tuple[Rows, Indices]:
+    """Return the sorted union of sorted unique rows, and where each piece lies in it."""
+    rows = np.unique(np.concatenate([np.empty(0, dtype), *pieces]))
+    return rows, [np.searchsorted(rows, piece) for piece in pieces]
+
+
+def accumulator(dtype: np.dtype[Any]) -> type[np.float64] | type[np.int64]:
+    """Return the type that sums of such numbers are taken in."""
+    return np.float64 if dtype.kind == "f" else np.int64
+
+
+def sum_pieces(indices: Indices, pieces: Sequence[Values], total: NDArray[Any]) -> NDArray[Any]:
+    """Add each piece's rows at its indices to `total`, in order, and return it.
+
+    Raises
+    ------
+    MergeError
+        If a sum of integers could leave the range of int64.
+    """
+    if total.dtype == np.int64 and sum(map(_magnitude, pieces)) > np.iinfo(np.int64).max:
+        raise MergeError(
+            f"the changes of {len(pieces)} deltas add up beyond int64, expected counts; the "
+            "epoch is not committed: a worker's delta is damaged"
+        )
+    for index, piece in zip(indices, pieces, strict=True):
+        total[index] += piece
+    return total
+
+
+def _magnitude(values: Values) -> int:
+    """Return the largest absolute value as a Python integer, which cannot overflow."""
+    return max(abs(int(values.max(initial=0))), abs(int(values.min(initial=0))))

@@ -1,0 +1,214 @@
+"""Merge rules: θ' from θ and what every worker learned in one epoch.
+
+Sums run over workers in worker order in float64 (int64 tables: in int64), and the change is
+rounded once to the table's type, so a replay makes the same bits. Symbols, for one row j::
+
+    d_ij   change of worker i          m_i   events of worker i       m    events of the epoch
+    c_j    workers that touched j      k_j   events that touched j    Q_j  Σ_i dn_ij = Σ g²
+    T_j    Σ over those events of their contraction (learners/ftrl_kernel.py)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strandline.errors import MergeError
+from strandline.merge.gathering import (
+    Gathered,
+    accumulator,
+    gather_deltas,
+    gather_rows,
+    sum_pieces,
+)
+from strandline.tables import Changes, Table, TableDelta, TableSchema, Values
+
+Floats = NDArray[np.float64]
+
+CONTRACTION_MIN: Final = 1e-6
+"""Floor of S_j: γ's quotient is 0/0 at zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one worker learned in the epoch: its index, its learned events, its composed delta."""
+
+    worker: int
+    events: int
+    delta: TableDelta
+
+
+class Merging(Protocol):
+    """What a merge asks of every learner: the rule of each table."""
+
+    @property
+    def rules(self) -> Mapping[str, str]: ...
+
+
+@runtime_checkable
+class Geometry(Protocol):
+    """What `matched` asks of a learner whose rows are [z, n]: how they relate to weights."""
+
+    def weights(self, zn: Values) -> Floats:
+        """Return w of the rows [k, 2]."""
+
+    def rate(self, n: Values) -> Floats:
+        """Return the learning rate η at n."""
+
+    def state(self, w: Floats, n: Values) -> Floats:
+        """Return the z that gives w at n; w = 0 has many, 0 is returned."""
+
+
+def merge_table(
+    learner: Merging,
+    schema: TableSchema,
+    replica: Table,
+    parts: Sequence[Part],
+    events: int,
+) -> Changes:
+    """Return the change of one table that an epoch's parts make.
+
+    Parameters
+    ----------
+    learner
+        Names the table's rule; `matched` needs its `Geometry` as well.
+    schema
+        Of the table.
+    replica
+        The parameters that the change will be added to. Not changed.
+    parts
+        One per worker that learned events, in any order; each delta's rows sorted and unique.
+    events
+        Events of the epoch that were learned, at least the sum of the parts'.
+
+    Raises
+    ------
+    MergeError
+        If a merged value is not finite, or leaves the range of int64.
+    """
+    parts = sorted(parts, key=lambda part: part.worker)
+    workers = [part.worker for part in parts]
+    assert len(set(workers)) == len(workers), f"a worker has two parts: {workers}"
+    assert events >= sum(part.events for part in parts), "parts have more events than the epoch"
+    for part in parts:
+        schema.check(part.delta.rows, part.delta.add)
+    rule = learner.rules[schema.name]
+    gathered = gather_deltas([part.delta for part in parts], schema)
+    before = replica.gather(gathered.rows)
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the row's number
+        change = _RULES[rule](_Epoch(learner, before, gathered, parts, events))
+        add = change.astype(schema.value_dtype)
+        after = before + add
+    unfit = np.flatnonzero(_unfit(before, add, after))
+    if len(unfit):
+        row = unfit[0]
+        raise MergeError(
+            f"table {schema.name}, rule {rule}: row {gathered.rows[row]} would become "
+            f"{after[row].tolist()} from {before[row].tolist()} ({len(unfit)} such rows), expected "
+            "finite numbers; the epoch is not committed: lower alpha, or look for extreme "
+            "feature values or weights"
+        )
+    return Changes(gathered.rows, add)
+
+
+def compose(deltas: Sequence[TableDelta]) -> TableDelta:
+    """Return the deltas of one table by one worker, in seq order, as one delta.
+
+    Changes and stats add up, in float64 and rounded once (integers: exactly).
+
+    Raises
+    ------
+    MergeError
+        If integers add up beyond int64.
+    """
+    assert deltas, "nothing to compose"
+    if len(deltas) == 1:
+        return deltas[0]
+    first = deltas[0]
+    rows, indices = gather_rows([delta.rows for delta in deltas], first.rows.dtype)
+
+    def total(pieces: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        shape, dtype = (len(rows), *pieces[0].shape[1:]), pieces[0].dtype
+        return sum_pieces(indices, pieces, np.zeros(shape, accumulator(dtype))).astype(dtype)
+
+    stats = {name: total([delta.stats[name] for delta in deltas]) for name in first.stats}
+    return TableDelta(rows, total([delta.add for delta in deltas]), stats)
+
+
+def matched_share(s: Floats, workers: Floats) -> Floats:
+    """Return γ = (1 − exp(−S)) / (c (1 − exp(−S/c))): the share of Σ d_i that a row moves.
+
+    On a quadratic a worker covers 1 − exp(−S/c) of the way to the optimum, one pass over all
+    events 1 − exp(−S). So γ goes to 1 as S goes to 0 (cold rows take the sum) and to 1/c as S
+    grows (hot rows take the mean); one worker gives 1.
+
+    Examples
+    --------
+    >>> matched_share(np.array([0.1, 1, 3, 10]), np.array([8.0])).round(3).tolist()
+    [0.958, 0.672, 0.38, 0.175]
+    """
+    s = np.maximum(s, CONTRACTION_MIN)
+    share: Floats = np.expm1(-s) / (workers * np.expm1(-s / workers))
+    return share
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """What a rule works on: `before` are the replica's values of the gathered rows."""
+
+    learner: Merging
+    before: Values
+    gathered: Gathered
+    parts: Sequence[Part]
+    events: int
+
+
+def _sum(epoch: _Epoch) -> Values:
+    """θ' = θ + Σ d_i."""
+    return epoch.gathered.total
+
+
+def _mean(epoch: _Epoch) -> Values:
+    """z' = z + Σ (m_i/m) d_i;  n' = n + Q/N, with N = the number of parts."""
+    total = epoch.gathered.total
+    change = np.zeros_like(total)
+    for part, index in zip(epoch.parts, epoch.gathered.indices, strict=True):
+        change[index, 0] += part.events / epoch.events * part.delta.add[:, 0].astype(np.float64)
+    change[:, 1] = total[:, 1] / max(1, len(epoch.parts))
+    return change
+
+
+def _matched(epoch: _Epoch) -> Values:
+    """w' = w + γ Σ dw_i;  n' = n + Q;  z' = the state that gives w' at n'.
+
+    S = η(n') Q + sqrt(k/m) T. A row that one worker touched (γ = 1), and one whose w' is 0,
+    take z' = z + Σ dz instead: the first is then what that worker learned, whatever version it
+    stood on and on either side of l1; the second has no other z.
+    """
+    learner, before, gathered = epoch.learner, epoch.before, epoch.gathered
+    assert isinstance(learner, Geometry), "rule matched needs the geometry of a gradient learner"
+    z, n = before[:, 0].astype(np.float64), before[:, 1].astype(np.float64)
+    q = gathered.total[:, 1]
+    share_touching = gathered.stat_total("touches") / max(1, epoch.events)
+    s = learner.rate(n + q) * q + np.sqrt(share_touching) * gathered.stat_total("contraction")
+    workers = gathered.workers
+    w = learner.weights(before) + matched_share(s, workers) * gathered.stat_total("dw")
+    change = gathered.total.copy()
+    change[:, 0] = np.where((workers == 1) | (w == 0), change[:, 0], learner.state(w, n + q) - z)
+    return change
+
+
+_RULES: Final[dict[str, Callable[[_Epoch], Values]]] = {
+    "sum": _sum,
+    "mean": _mean,
+    "matched": _matched,
+}
+
+
+def _unfit(before: Values, add: Values, after: Values) -> NDArray[np.bool_]:
+    """Return which rows are not finite, or have wrapped around."""
+    wrong = (add < 0) != (after < before) if add.dtype.kind == "i" else ~np.isfinite(after)
+    unfit: NDArray[np.bool_] = wrong.any(axis=1)
+    return unfit

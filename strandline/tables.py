@@ -1,0 +1,255 @@
+"""Parameters as tables of rows, and changes of them.
+
+A row id is an unsigned integer (a hashed slot or a hashed key), a row a short vector of one
+declared type. An absent row reads as zero, so a table is a function of its non-zero rows alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from strandline import row_index
+from strandline.arrays import read_only
+
+Rows = NDArray[np.unsignedinteger[Any]]
+Values = NDArray[Any]
+
+_SPARSE_ROWS_MIN = 64
+
+
+class TableSchema(msgspec.Struct, frozen=True):
+    """What a table holds.
+
+    Parameters
+    ----------
+    name
+        ``"<learner>.<table>"``.
+    width
+        Numbers per row.
+    dtype
+        The type of every number.
+    row_count
+        Row ids of a dense table lie in [0, row_count). None: a sparse table of 64-bit ids.
+    """
+
+    name: str
+    width: int
+    dtype: Literal["float32", "float64", "int64"]
+    row_count: int | None = None
+
+    @property
+    def row_dtype(self) -> np.dtype[Any]:
+        """uint32 for a dense table, uint64 for a sparse one."""
+        return np.dtype(np.uint64 if self.row_count is None else np.uint32)
+
+    @property
+    def value_dtype(self) -> np.dtype[Any]:
+        """`dtype` as numpy's."""
+        return np.dtype(self.dtype)
+
+    def check_rows(self, rows: Rows) -> None:
+        """Raise ValueError unless rows are of the row type, one-dimensional and in range."""
+        if rows.dtype != self.row_dtype or rows.ndim != 1:
+            raise ValueError(
+                f"table {self.name}: rows are {rows.dtype}{list(rows.shape)}, "
+                f"expected {self.row_dtype}[n]"
+            )
+        if self.row_count is not None and len(rows) and int(rows.max()) >= self.row_count:
+            raise ValueError(
+                f"table {self.name}: row {int(rows.max())} of a table of {self.row_count} rows"
+            )
+
+    def check(self, rows: Rows, values: Values) -> None:
+        """Raise ValueError unless (rows, values) may be added to or assigned in such a table.
+
+        Rows must pass `check_rows` and be sorted and unique, values have this schema's type and
+        the shape [n, width]. Values need not be finite.
+        """
+        self.check_rows(rows)
+        if len(rows) > 1 and not bool(np.all(rows[1:] > rows[:-1])):
+            raise ValueError(f"table {self.name}: rows are not sorted and unique")
+        if values.dtype != self.value_dtype or values.shape != (len(rows), self.width):
+            raise ValueError(
+                f"table {self.name}: values are {values.dtype}{list(values.shape)}, "
+                f"expected {self.value_dtype}[{len(rows)}, {self.width}]"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Change per row: what a delta file holds of one table (operation add).
+
+    `rows` are sorted and unique; `add` is [n, width] in the table's dtype.
+    """
+
+    rows: Rows
+    add: Values
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number is finite."""
+        return bool(np.isfinite(self.add).all())
+
+
+@dataclass(frozen=True, slots=True)
+class TableDelta(Changes):
+    """What one worker learned in one table: changes, and the per-row sums that its rule needs.
+
+    `stats` are arrays [n]; ftrl under rule `matched` has ``dw`` float32 (change of the weight),
+    ``contraction`` float32 (T_j) and ``touches`` uint32 (k_j).
+    """
+
+    stats: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number is finite, the stats' too."""
+        return all(bool(np.isfinite(a).all()) for a in (self.add, *self.stats.values()))
+
+
+class Table(Protocol):
+    """Rows of one schema. `add` and `assign` take sorted unique rows; `gather` any rows."""
+
+    @property
+    def schema(self) -> TableSchema: ...
+
+    def gather(self, rows: Rows) -> Values:
+        """Return a copy of the rows' values [n, width]; absent rows are zero."""
+
+    def add(self, rows: Rows, changes: Values) -> None:
+        """Add in the table's dtype, which decides the bits: everybody adds in the same type."""
+
+    def assign(self, rows: Rows, values: Values) -> None:
+        """Set the rows' values."""
+
+    def items(self) -> tuple[Rows, Values]:
+        """Return the rows with a non-zero number, sorted, and a copy of their values."""
+
+    def copy(self) -> Self:
+        """Return an independent table of the same rows."""
+
+
+Parameters = dict[str, Table]
+
+
+class DenseTable:
+    """Every row in one contiguous array `values` [row_count, width], which learners update.
+
+    A read-only array (a mapped base file) makes a table that can be read but not changed.
+    """
+
+    def __init__(self, schema: TableSchema, values: Values | None = None) -> None:
+        assert schema.row_count is not None, "a dense table has a row count"
+        shape = (schema.row_count, schema.width)
+        if values is None:
+            values = np.zeros(shape, schema.value_dtype)
+        if values.dtype != schema.value_dtype or values.shape != shape:
+            raise ValueError(
+                f"table {schema.name}: values are {values.dtype}{list(values.shape)}, "
+                f"expected {schema.value_dtype}{list(shape)}"
+            )
+        self.schema = schema
+        self.values = np.require(values, requirements=("C", "A"))
+
+    def gather(self, rows: Rows) -> Values:
+        self.schema.check_rows(rows)
+        return self.values[rows]
+
+    def add(self, rows: Rows, changes: Values) -> None:
+        self.schema.check(rows, changes)
+        self.values[rows] += changes
+
+    def assign(self, rows: Rows, values: Values) -> None:
+        self.schema.check(rows, values)
+        self.values[rows] = values
+
+    def items(self) -> tuple[Rows, Values]:
+        rows = np.flatnonzero(self.values.any(axis=1))
+        return rows.astype(self.schema.row_dtype), self.values[rows]
+
+    def copy(self) -> Self:
+        return type(self)(self.schema, self.values.copy())
+
+
+class SparseTable:
+    """The rows that were ever added or assigned, in order of arrival, behind an index.
+
+    Adding n rows costs O(n), amortised over growth by doubling.
+    """
+
+    def __init__(self, schema: TableSchema) -> None:
+        assert schema.row_count is None, "a sparse table has no row count"
+        self.schema = schema
+        self._multiplier = row_index.random_multiplier()
+        self._count = 0
+        self._ids = np.zeros(_SPARSE_ROWS_MIN, schema.row_dtype)
+        self._values = np.zeros((_SPARSE_ROWS_MIN, schema.width), schema.value_dtype)
+        self._slots = np.full(2 * _SPARSE_ROWS_MIN, row_index.FREE, np.int64)
+
+    def gather(self, rows: Rows) -> Values:
+        self.schema.check_rows(rows)
+        positions = np.empty(len(rows), np.int64)
+        row_index.find(
+            self._slots, self._ids, read_only(rows, np.uint64), self._multiplier, positions
+        )
+        values = self._values[positions]
+        values[positions == row_index.FREE] = 0
+        return values
+
+    def add(self, rows: Rows, changes: Values) -> None:
+        self.schema.check(rows, changes)
+        positions = self._positions(rows)  # may replace the storage, so it comes first
+        self._values[positions] += changes
+
+    def assign(self, rows: Rows, values: Values) -> None:
+        self.schema.check(rows, values)
+        positions = self._positions(rows)
+        self._values[positions] = values
+
+    def items(self) -> tuple[Rows, Values]:
+        present = np.flatnonzero(self._values[: self._count].any(axis=1))
+        order = present[np.argsort(self._ids[present])]
+        return self._ids[order], self._values[order]
+
+    def copy(self) -> Self:
+        twin = type(self)(self.schema)
+        twin._multiplier, twin._count = self._multiplier, self._count
+        twin._ids, twin._values = self._ids.copy(), self._values.copy()
+        twin._slots = self._slots.copy()
+        return twin
+
+    def _positions(self, rows: Rows) -> NDArray[np.int64]:
+        """Return each row's position in the storage, making room for the absent ones."""
+        positions = np.empty(len(rows), np.int64)
+        if self._count + len(rows) > len(self._ids):
+            self._grow(self._count + len(rows))
+        self._count = row_index.find_or_insert(
+            self._slots,
+            self._ids,
+            self._count,
+            read_only(rows, np.uint64),
+            self._multiplier,
+            positions,
+        )
+        return positions
+
+    def _grow(self, needed: int) -> None:
+        capacity = 1 << (needed - 1).bit_length()
+        ids, values = self._ids[: self._count], self._values[: self._count]
+        self._ids = np.zeros(capacity, self.schema.row_dtype)
+        self._values = np.zeros((capacity, self.schema.width), self.schema.value_dtype)
+        self._values[: self._count] = values
+        self._slots = np.full(2 * capacity, row_index.FREE, np.int64)
+        positions = np.empty(self._count, np.int64)
+        row_index.find_or_insert(
+            self._slots, self._ids, 0, read_only(ids, np.uint64), self._multiplier, positions
+        )
+
+
+def empty_table(schema: TableSchema) -> Table:
+    """Return a table of the schema's kind with no rows."""
+    return SparseTable(schema) if schema.row_count is None else DenseTable(schema)
