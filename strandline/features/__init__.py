@@ -1,0 +1,26 @@
+"""From the bytes of events to columns of hashed feature entries."""
+
+from strandline.features.batch import BIAS_FIELD, Batch
+from strandline.features.decoder import Decoder
+from strandline.features.hashing import (
+    BIAS_KEY,
+    category_key,
+    cross_key,
+    field_seed,
+    slots,
+)
+from strandline.features.rejection import REASONS, Reason, Rejection
+
+__all__ = [
+    "BIAS_FIELD",
+    "BIAS_KEY",
+    "REASONS",
+    "Batch",
+    "Decoder",
+    "Reason",
+    "Rejection",
+    "category_key",
+    "cross_key",
+    "field_seed",
+    "slots",
+]

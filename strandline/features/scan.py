@@ -1,0 +1,93 @@
+"""From the bytes of records to typed events, one by one: no event can touch another's decoding."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from strandline.features.rejection import Reason, Rejection
+from strandline.spec import Limits
+
+# One string of a JSON text, or its rest when the string does not end. The unrolled loop runs in
+# time linear in the text.
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKET: Final = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS: Final = np.zeros(256, dtype=np.int64)
+_STEPS[list(b"[{")] = 1
+_STEPS[list(b"]}")] = -1
+
+_json_only: Final = msgspec.json.Decoder(msgspec.Raw)
+
+
+class Scanned(NamedTuple):
+    """Events that have the spec's types, their indices in the call, and all other records."""
+
+    events: list[Any]
+    indices: list[int]
+    rejections: list[Rejection]
+
+
+def nesting(record: bytes) -> int:
+    """Return how many arrays and objects enclose the innermost one, itself included.
+
+    Brackets in strings do not count. For bytes that are not JSON it is at least the nesting of
+    what a parser reads before it meets the fault.
+
+    Examples
+    --------
+    >>> nesting(b'{"a": [[], []], "b": "[[[["}')
+    3
+    """
+    brackets = _STRING.sub(b"", record).translate(None, _NO_BRACKET)
+    if not brackets:
+        return 0
+    depths = np.cumsum(_STEPS[np.frombuffer(brackets, dtype=np.uint8)])
+    return int(depths.max())
+
+
+def scan(
+    records: Sequence[bytes | None], decode: Callable[[bytes], Any], limits: Limits
+) -> Scanned:
+    """Decode each record by `decode`, a typed msgspec decoder; bounds come before parsing."""
+    events: list[Any] = []
+    indices: list[int] = []
+    rejections: list[Rejection] = []
+    bytes_max, depth_max = limits.event_bytes, limits.depth
+    for index, record in enumerate(records):
+        if not record:
+            rejections.append(Rejection(index, "empty", "no bytes"))
+            continue
+        if len(record) > bytes_max:
+            detail = f"{len(record)} bytes, at most {bytes_max}"
+            rejections.append(Rejection(index, "too_long", detail))
+            continue
+        # An event with few opening brackets in all cannot be deep; only others are looked at.
+        if record.count(b"{") + record.count(b"[") > depth_max and nesting(record) > depth_max:
+            detail = f"nesting {nesting(record)}, at most {depth_max}"
+            rejections.append(Rejection(index, "too_deep", detail))
+            continue
+        try:
+            # The typed decoder skips what the spec does not name without a look at its UTF-8.
+            if not record.isascii():
+                record.decode()
+            event = decode(record)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            reason, detail = _fault(record, error)
+            rejections.append(Rejection(index, reason, detail))
+            continue
+        events.append(event)
+        indices.append(index)
+    return Scanned(events, indices, rejections)
+
+
+def _fault(record: bytes, error: Exception) -> tuple[Reason, str]:
+    """Tell a wrong type from bytes that are not JSON, wherever the typed decoder stopped."""
+    if isinstance(error, msgspec.ValidationError):
+        try:
+            _json_only.decode(record)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as syntax_error:
+            return "not_json", str(syntax_error)
+        return "wrong_type", str(error)
+    return "not_json", str(error)
