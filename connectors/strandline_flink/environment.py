@@ -1,0 +1,61 @@
+"""How Flink runs the job: the settings that the exactly-once protocol stands on."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from pyflink.common import Configuration
+from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
+
+from strandline_flink import jars
+from strandline_flink.options import JobOptions
+
+CHECKPOINT_TIMEOUT: Final = "120 s"
+# A failed checkpoint is retried with the next one: a slow store is no reason to start over.
+FAILED_CHECKPOINTS_MAX: Final = 1000
+RESTARTS_MAX: Final = 10
+
+
+def environment(options: JobOptions) -> StreamExecutionEnvironment:
+    """Make the job's environment: local under `python`, the cluster's under `flink run`."""
+    configuration = Configuration()
+    for key, value in settings(options).items():
+        configuration.set_string(key, str(value))
+    env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    env.set_parallelism(options.parallelism)
+    env.add_jars(*(Path(jar).as_uri() for jar in (*jars.paths("connector"), jars.compiled())))
+    check_guarantees(env)
+    return env
+
+
+def settings(options: JobOptions) -> dict[str, Any]:
+    """Flink's configuration of the job. What belongs to the machine is in its config.yaml."""
+    checkpointing = "execution.checkpointing"
+    restart = "restart-strategy"
+    return {
+        f"{checkpointing}.mode": "EXACTLY_ONCE",
+        f"{checkpointing}.unaligned.enabled": "false",
+        f"{checkpointing}.interval": f"{options.checkpoint_ms} ms",
+        f"{checkpointing}.min-pause": f"{options.checkpoint_ms // 2} ms",
+        f"{checkpointing}.max-concurrent-checkpoints": 1,
+        f"{checkpointing}.timeout": CHECKPOINT_TIMEOUT,
+        f"{checkpointing}.tolerable-failed-checkpoints": FAILED_CHECKPOINTS_MAX,
+        f"{restart}.type": "exponential-delay",
+        f"{restart}.exponential-delay.initial-backoff": "200 ms",
+        f"{restart}.exponential-delay.max-backoff": "10 s",
+        f"{restart}.exponential-delay.backoff-multiplier": 2.0,
+        f"{restart}.exponential-delay.reset-backoff-threshold": "2 min",
+        f"{restart}.exponential-delay.attempts-before-reset-backoff": RESTARTS_MAX,
+        "execution.runtime-mode": "STREAMING",
+        "pipeline.object-reuse": "true",
+        "python.execution-mode": "thread",
+        "python.metric.enabled": "false",
+    }
+
+
+def check_guarantees(env: StreamExecutionEnvironment) -> None:
+    """A barrier must never overtake a delta: the job is not built otherwise."""
+    config = env.get_checkpoint_config()
+    assert env.get_checkpointing_mode() == CheckpointingMode.EXACTLY_ONCE
+    assert not config.is_unaligned_checkpoints_enabled()
+    assert config.get_max_concurrent_checkpoints() == 1
+    assert config.is_checkpointing_enabled()

@@ -1,0 +1,100 @@
+"""Running a built job: on a cluster, or as the child process of `strandline run`."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pyflink import java_gateway
+from pyflink.datastream import StreamExecutionEnvironment
+
+from strandline.errors import StrandlineError
+from strandline_flink.failure import RUN_FOLDER, marked, write_failure
+
+POLL_S: Final = 0.1
+JVM_EXIT_S: Final = 10
+
+
+@contextmanager
+def job_process() -> Iterator[None]:
+    """Around all of a job's program: leave failures where `strandline run` finds them.
+
+    Without `strandline run`, on a cluster's client, nothing is changed.
+    """
+    folder = os.environ.get(RUN_FOLDER)
+    if folder is None:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which decides
+    with _java_process():
+        try:
+            yield
+        except StrandlineError as error:
+            write_failure(Path(folder), marked(error))
+            raise
+        except Exception as error:
+            write_failure(Path(folder), str(error))
+            raise
+
+
+def execute(env: StreamExecutionEnvironment, name: str) -> None:
+    """Submit the job and wait for its end; SIGTERM cancels a local one.
+
+    Raises what Flink makes of the job's failure.
+    """
+    if RUN_FOLDER not in os.environ:
+        env.execute(name)  # the cluster watches over the job
+        return
+    stop = threading.Event()
+    client = env.execute_async(name)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    result = client.get_job_execution_result()
+    while not result.done():
+        if stop.wait(POLL_S):
+            client.cancel().result()
+            while not result.done():
+                time.sleep(POLL_S)
+            return
+    result.result()
+
+
+@contextmanager
+def _java_process() -> Iterator[None]:
+    """End PyFlink's Java process with us, and read its stderr: a full pipe would stop the job.
+
+    PyFlink starts the process with a pipe that nobody reads and forgets its handle.
+    """
+    launch = java_gateway.launch_gateway_server_process
+    started: list[subprocess.Popen[bytes]] = []
+
+    def launch_and_read(env: Mapping[str, str], args: Sequence[str]) -> Any:
+        started.append(launch(env, args))
+        threading.Thread(target=_forward, args=started, daemon=True).start()
+        return started[0]
+
+    java_gateway.launch_gateway_server_process = launch_and_read
+    try:
+        yield
+    finally:
+        java_gateway.launch_gateway_server_process = launch
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.close()  # which tells it to end
+            try:
+                process.wait(JVM_EXIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _forward(process: subprocess.Popen[bytes]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()

@@ -1,0 +1,74 @@
+"""Errors across processes: `STRANDLINE[code] message` inside any text is one of our errors."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from strandline.errors import StrandlineError
+
+# The message ends where Java's stack trace goes on.
+_MARKER: Final = re.compile(
+    r"STRANDLINE\[([a-z_]+)\] (.*?)(?=\n\s+at |\n\s*(?:Caused by|Suppressed):|\n\s*\.{3} \d|\Z)",
+    re.DOTALL,
+)
+FAILURE_FILE: Final = "failure.json"
+# Names the folder of a local run in the environment of its processes.
+RUN_FOLDER: Final = "STRANDLINE_RUN_FOLDER"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What the job's process leaves behind when it ends in error; `code` is "" if unknown."""
+
+    code: str
+    message: str
+
+
+def marked(error: StrandlineError) -> str:
+    """The error as text that `find_failure` finds again.
+
+    >>> from strandline.errors import Gap
+    >>> find_failure("RuntimeException: " + marked(Gap("events 3 to 5 are missing")))
+    Failure(code='gap', message='events 3 to 5 are missing')
+    """
+    return f"STRANDLINE[{error.code}] {error}"
+
+
+def find_failure(text: str) -> Failure | None:
+    """The first marked error in a text, such as a Java stack trace."""
+    found = _MARKER.search(text)
+    return Failure(found[1], found[2].strip()) if found else None
+
+
+def write_failure(folder: Path, text: str) -> None:
+    """Leave the marked error of `text`, or its first line, for the parent process."""
+    lines = text.strip().splitlines() or ["the job ended without a word"]
+    failure = find_failure(text) or Failure("", lines[0])
+    (folder / FAILURE_FILE).write_bytes(msgspec.json.encode(failure))
+
+
+def read_failure(folder: Path) -> Failure | None:
+    """What `write_failure` left, None if the process died before it could."""
+    try:
+        return msgspec.json.decode((folder / FAILURE_FILE).read_bytes(), type=Failure)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def as_error(failure: Failure | None, log: Path) -> StrandlineError:
+    """The typed error of a failed job; an unknown one names the log."""
+    if failure is not None:
+        for known in error_classes(StrandlineError):
+            if known.code == failure.code:
+                return known(failure.message)
+    reason = failure.message if failure else "its process ended without a word"
+    return StrandlineError(f"the job failed: {reason}\nThe whole story is in {log}")
+
+
+def error_classes(root: type[StrandlineError]) -> Iterator[type[StrandlineError]]:
+    """All classes below `root`."""
+    for known in root.__subclasses__():
+        yield known
+        yield from error_classes(known)

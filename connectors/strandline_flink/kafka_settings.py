@@ -1,0 +1,143 @@
+"""How the Kafka clients connect: TLS and SASL settings from a properties file, for Java and Python.
+
+Only the keys below are read: a free `sasl.jaas.config` could load any class, and a consumer
+setting such as `auto.offset.reset` would undo what exactly-once stands on. Certificates are PEM
+files, the one format that both clients read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from strandline.errors import EnvironmentUnfit
+
+PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+KEYS: Final = (
+    "security.protocol",
+    "sasl.mechanism",
+    "sasl.username",
+    "sasl.password",
+    "ssl.truststore.location",
+    "ssl.keystore.location",
+    "ssl.key.password",
+)
+# The connector's jar moves the Kafka client under this package.
+_SECURITY: Final = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security"
+LOGIN_MODULES: Final = {
+    "PLAIN": f"{_SECURITY}.plain.PlainLoginModule",
+    "SCRAM-SHA-256": f"{_SECURITY}.scram.ScramLoginModule",
+    "SCRAM-SHA-512": f"{_SECURITY}.scram.ScramLoginModule",
+}
+_CLIENT_NAMES: Final = {
+    "security.protocol": "security_protocol",
+    "sasl.mechanism": "sasl_mechanism",
+    "sasl.username": "sasl_plain_username",
+    "sasl.password": "sasl_plain_password",
+    "ssl.truststore.location": "ssl_cafile",
+    "ssl.keystore.location": "ssl_certfile",
+    "ssl.key.password": "ssl_password",
+}
+CONFIG_BYTES_MAX: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """Checked connection settings; `values` is never shown, it holds passwords."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls, path: str) -> Self:
+        """Read a properties file; an empty path means a plain connection.
+
+        Raises `EnvironmentUnfit` if the file cannot be read, names a key outside `KEYS`, or its
+        values do not fit together.
+        """
+        if not path:
+            return cls()
+        try:
+            data = Path(path).read_bytes()
+            text = data.decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise EnvironmentUnfit(f"cannot read the Kafka settings {path}: {error}") from None
+        if len(data) > CONFIG_BYTES_MAX:
+            raise EnvironmentUnfit(
+                f"{path} has {len(data)} bytes, expected at most {CONFIG_BYTES_MAX}"
+            )
+        values: dict[str, str] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            stripped = line.strip()
+            if not stripped or stripped.startswith(("#", "!")):
+                continue
+            key, equals, value = stripped.partition("=")
+            if key.strip() not in KEYS or not equals:
+                # The line is not shown: it may hold a password.
+                raise EnvironmentUnfit(
+                    f"{path}, line {number}: expected KEY=VALUE with one of {', '.join(KEYS)}"
+                )
+            values[key.strip()] = value.strip()
+        check(path, values)
+        return cls(values)
+
+    def java_properties(self) -> dict[str, str]:
+        """What the Java client needs; SASL credentials become its login module's line."""
+        properties = {
+            key: self.values[key]
+            for key in ("security.protocol", "sasl.mechanism")
+            if key in self.values
+        }
+        for store in ("truststore", "keystore"):
+            location = self.values.get(f"ssl.{store}.location")
+            if location:
+                properties[f"ssl.{store}.location"] = str(Path(location).absolute())
+                properties[f"ssl.{store}.type"] = "PEM"
+        if "ssl.key.password" in self.values:
+            properties["ssl.key.password"] = self.values["ssl.key.password"]
+        if "sasl.mechanism" in self.values:
+            module = LOGIN_MODULES[self.values["sasl.mechanism"]]
+            user, password = (quoted(self.values[f"sasl.{k}"]) for k in ("username", "password"))
+            properties["sasl.jaas.config"] = (
+                f"{module} required username={user} password={password};"
+            )
+        return properties
+
+    def client_options(self) -> dict[str, Any]:
+        """The same for kafka-python, as keyword arguments."""
+        return {_CLIENT_NAMES[key]: value for key, value in self.values.items()}
+
+
+def check(path: str, values: Mapping[str, str]) -> None:
+    protocol = values.get("security.protocol", "PLAINTEXT")
+    if protocol not in PROTOCOLS:
+        raise EnvironmentUnfit(
+            f"{path}: security.protocol: expected one of {', '.join(PROTOCOLS)}, got {protocol!r}"
+        )
+    sasl = [key for key in KEYS if key.startswith("sasl.")]
+    if protocol.startswith("SASL"):
+        missing = [key for key in sasl if not values.get(key)]
+        if missing:
+            raise EnvironmentUnfit(f"{path}: {protocol} needs {', '.join(missing)}")
+        if values["sasl.mechanism"] not in LOGIN_MODULES:
+            raise EnvironmentUnfit(
+                f"{path}: sasl.mechanism: expected one of {', '.join(LOGIN_MODULES)}, "
+                f"got {values['sasl.mechanism']!r}"
+            )
+    elif any(key in values for key in sasl):
+        raise EnvironmentUnfit(
+            f"{path}: SASL settings need security.protocol SASL_SSL or SASL_PLAINTEXT, "
+            f"got {protocol}"
+        )
+    for key in ("ssl.truststore.location", "ssl.keystore.location"):
+        if key in values and not Path(values[key]).is_file():
+            raise EnvironmentUnfit(f"{path}: {key}: expected a PEM file, got {values[key]!r}")
+
+
+def quoted(text: str) -> str:
+    r"""A JAAS string.
+
+    >>> print(quoted('a"b\\c'))
+    "a\"b\\c"
+    """
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,121 @@
+"""The folder of one local run: Flink's configuration, its checkpoints, and the logs.
+
+Nothing in it is needed to go on: a start always begins at the store's head.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from strandline_flink.failure import RUN_FOLDER
+from strandline_flink.java_home import java_home
+
+PREFIX: Final = "strandline-run-"
+KEPT_S: Final = 86_400
+HEAP: Final = "-Xms128m -Xmx768m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC"
+# PyFlink's own list names jdk.compiler, which a bare Java runtime has not.
+OPENED: Final = (
+    "java.base/java.lang java.base/java.lang.reflect java.base/java.io java.base/java.net "
+    "java.base/java.nio java.base/java.text java.base/java.time java.base/java.util "
+    "java.base/java.util.concurrent java.base/java.util.concurrent.atomic "
+    "java.base/java.util.concurrent.locks java.base/sun.nio.ch"
+)
+EXPORTED: Final = "java.rmi/sun.rmi.registry java.security.jgss/sun.security.krb5"
+
+LOGGING: Final = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.file.ref = file
+appender.file.name = file
+appender.file.type = RollingFile
+appender.file.fileName = ${sys:log.file}
+appender.file.filePattern = ${sys:log.file}.%i
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d %-5p %c{1} - %m%n
+appender.file.policies.type = Policies
+appender.file.policies.size.type = SizeBasedTriggeringPolicy
+appender.file.policies.size.size = 16MB
+appender.file.strategy.type = DefaultRolloverStrategy
+appender.file.strategy.max = 3
+logger.checkpoints.name = org.apache.flink.runtime.checkpoint.CheckpointCoordinator
+logger.checkpoints.level = WARN
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where a run's processes keep what dies with it."""
+
+    path: Path
+
+    @classmethod
+    def make(cls) -> Self:
+        """Make a new one in the temporary folder, and remove those that are a day old."""
+        sweep(Path(tempfile.gettempdir()))
+        folder = cls(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")))
+        for name in ("conf", "checkpoints", "tmp", "log"):
+            (folder.path / name).mkdir()
+        configuration = json.dumps(folder.flink_configuration(), indent=1)
+        (folder.path / "conf" / "config.yaml").write_text(configuration)  # JSON is YAML
+        (folder.path / "conf" / "log4j-cli.properties").write_text(LOGGING)
+        return folder
+
+    @property
+    def log(self) -> Path:
+        """What the job's process writes, and the JVM's stderr."""
+        return self.path / "log" / "train.log"
+
+    def flink_configuration(self) -> Mapping[str, Any]:
+        """What belongs to this machine; the job's own settings are in `environment`."""
+        java_options = [f"--add-opens={name}=ALL-UNNAMED" for name in OPENED.split()]
+        java_options += [f"--add-exports={name}=ALL-UNNAMED" for name in EXPORTED.split()]
+        return {
+            "env.java.opts.all": " ".join(java_options),
+            "env.java.home": str(java_home()),
+            "execution.checkpointing.storage": "filesystem",
+            "execution.checkpointing.dir": (self.path / "checkpoints").as_uri(),
+            "io.tmp.dirs": str(self.path / "tmp"),
+            "python.executable": sys.executable,
+            "python.client.executable": sys.executable,
+            "rest.address": "localhost",
+            "rest.bind-address": "localhost",
+            "rest.bind-port": "0",
+            "rest.port": 0,
+        }
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the job's process."""
+        return {
+            **os.environ,
+            RUN_FOLDER: str(self.path),
+            "FLINK_CONF_DIR": str(self.path / "conf"),
+            "FLINK_LOG_DIR": str(self.path / "log"),
+            "JAVA_HOME": str(java_home()),
+            "JVM_ARGS": HEAP,
+            # The interpreter inside the JVM does not know of this virtual environment.
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if Path(path).is_dir()),
+            "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self.path / "tmp"),
+        }
+
+    def remove(self) -> None:
+        """Remove the folder; called when a run has ended well."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the folders of processes that are gone and of which nobody read the logs for a day."""
+    for path in parent.glob(f"{PREFIX}*"):
+        pid = path.name.removeprefix(PREFIX).partition("-")[0]
+        alive = pid.isdecimal() and Path("/proc", pid).exists()
+        try:
+            if not alive and time.time() - path.stat().st_mtime > KEPT_S:
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue  # another user's, or gone meanwhile

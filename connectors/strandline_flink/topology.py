@@ -1,0 +1,72 @@
+"""The words that `jobs/train.py` is written in: Java operators in a PyFlink stream."""
+
+from typing import Any, Final
+
+from pyflink.common import Types, WatermarkStrategy
+from pyflink.datastream import DataStream, ProcessFunction, StreamExecutionEnvironment
+from pyflink.datastream.connectors.base import Sink
+from pyflink.java_gateway import get_gateway
+
+from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.options import JobOptions
+
+BYTES: Final = Types.PRIMITIVE_ARRAY(Types.BYTE())
+
+
+def java() -> Any:
+    """Our Java package. Its classes are there once the environment has our jar."""
+    return get_gateway().jvm.strandline.flink
+
+
+def job_settings(options: JobOptions) -> Any:
+    """What the Java half needs to know, as one Java object."""
+    properties = get_gateway().jvm.java.util.HashMap()
+    properties.put("bootstrap.servers", options.bootstrap)
+    for key, value in KafkaSettings.load(options.kafka_config).java_properties().items():
+        properties.put(key, value)
+    return java().JobSettings(
+        options.store_url,
+        options.stream,
+        options.submission,
+        options.start,
+        options.takeover,
+        properties,
+        options.topic,
+        options.bounded,
+    )
+
+
+def read(env: StreamExecutionEnvironment, name: str, source: Any, parallelism: int) -> DataStream:
+    """The elements of a Java source."""
+    no_watermarks = WatermarkStrategy.no_watermarks()._j_watermark_strategy
+    stream = env._j_stream_execution_environment.fromSource(source, no_watermarks, name)
+    return named(DataStream(stream), name, parallelism)
+
+
+def through(stream: DataStream, name: str, operator: Any, parallelism: int) -> DataStream:
+    """What a Java operator makes of a stream."""
+    bytes_ = BYTES.get_java_type_info()
+    transformed = stream._j_data_stream.transform(name, bytes_, operator)
+    return named(DataStream(transformed), name, parallelism)
+
+
+def process(
+    stream: DataStream, name: str, function: ProcessFunction, parallelism: int
+) -> DataStream:
+    """What a Python function makes of a stream."""
+    return named(stream.process(function, BYTES), name, parallelism)
+
+
+def all_in_one(stream: DataStream) -> DataStream:
+    """All parallel instances' elements at the first instance of what comes next."""
+    return DataStream(getattr(stream._j_data_stream, "global")())  # a keyword in Python
+
+
+def store(stream: DataStream, name: str, sink: Any) -> None:
+    """Write a stream to a Java sink, in one instance."""
+    stream.sink_to(Sink(sink)).name(name).uid(name).set_parallelism(1)
+
+
+def named(stream: DataStream, name: str, parallelism: int) -> DataStream:
+    """The uid ties an operator to its state in a savepoint: names must not change."""
+    return stream.name(name).uid(name).set_parallelism(parallelism)

@@ -1,0 +1,57 @@
+"""Learn a model from a Kafka topic; every version is one atomic commit of an exact prefix of it.
+
+    Kafka ─ BlockSource ─ EpochMarker ─ Worker ×n ══ EpochCut ─ Merger ─ ModelStoreSink
+            Java          Java          Python       Java       Python   Java: Writer ─ Committer
+
+`strandline run` starts this file on this machine; on a cluster it is submitted with the same
+arguments:
+
+    flink run -py jobs/train.py --spec clicks.toml --bootstrap kafka:9092 --topic clicks \\
+        --store /models/clicks --parallelism 4
+"""
+
+import sys
+
+from strandline_flink.environment import environment
+from strandline_flink.execution import execute, job_process
+from strandline_flink.operators import Learn, Merge
+from strandline_flink.options import JobOptions
+from strandline_flink.topology import (
+    all_in_one,
+    java,
+    job_settings,
+    process,
+    read,
+    store,
+    through,
+)
+
+from strandline.spec import Spec
+from strandline.store import create_store
+
+
+def main(options: JobOptions) -> None:
+    create_store(options.store_url, Spec.load(options.spec))
+    env = environment(options)
+    settings, workers = job_settings(options), options.parallelism
+    here = (options.store_url, options.stream)
+
+    # Events of one partition, joined into blocks that carry their positions [from, to).
+    blocks = read(env, "BlockSource", java().BlockSource(settings), workers)
+    # START with the version of this run's open; MARK with the positions at each barrier.
+    marked = through(blocks, "EpochMarker", java().EpochMarker(settings), workers)
+    # Local parameters; one delta per MARK, then the newest version is taken up.
+    deltas = process(marked, "Worker", Learn(*here), workers)
+    # CUT at the aligned barrier: everything before it is of this epoch.
+    cut = through(all_in_one(deltas), "EpochCut", java().EpochCut(), 1)
+    # The deltas of an epoch become one, staged durably where nobody reads it yet: PREPARE.
+    prepared = process(cut, "Merger", Merge(*here), 1)
+    # Positions are checked, and version head + 1 is created exclusively: COMMIT.
+    store(prepared, "ModelStore", java().ModelStoreSink(settings))
+
+    execute(env, f"strandline {options.stream} -> {options.store_url}")
+
+
+if __name__ == "__main__":
+    with job_process():
+        main(JobOptions.from_args(sys.argv[1:]))
