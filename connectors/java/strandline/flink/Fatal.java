@@ -1,0 +1,27 @@
+package strandline.flink;
+
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+
+/**
+ * An error that a restart cannot mend: it ends the job.
+ *
+ * <p>Flink stops restarting when it meets {@link SuppressRestartsException} anywhere in the chain
+ * of causes. The message starts with {@code STRANDLINE[code]}, where the code is the one of a class
+ * in {@code strandline.errors}: the client finds it in the job's failure and answers with the same
+ * error, its message and its exit code.
+ */
+final class Fatal extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    private Fatal(String code, String message) {
+        super("STRANDLINE[" + code + "] " + message);
+    }
+
+    static SuppressRestartsException because(String code, String message) {
+        return new SuppressRestartsException(new Fatal(code, message));
+    }
+
+    static SuppressRestartsException damaged(String message) {
+        return because("store_damaged", message);
+    }
+}

@@ -1,0 +1,82 @@
+package strandline.flink;
+
+import java.io.Serializable;
+import java.util.Map;
+import java.util.Properties;
+import java.util.TreeMap;
+
+/**
+ * What a job's client tells its Java parts. Travels inside the job graph.
+ *
+ * @param storeUrl the store's folder, as every machine of the job sees it
+ * @param stream the stream's name in the store
+ * @param submission the uuid, 32 hexadecimal digits, that the client made for this submission
+ * @param from where a stream that the store does not know starts: "earliest", "latest" or
+ *     milliseconds since the epoch
+ * @param takeover whether to start although several runs supersede each other
+ * @param properties Kafka client properties, {@code bootstrap.servers} at least; may hold secrets
+ * @param topic the topic that the stream is
+ * @param bounded whether to end at the offsets that are the latest at the start
+ */
+public record JobSettings(
+        String storeUrl,
+        String stream,
+        String submission,
+        String from,
+        boolean takeover,
+        Map<String, String> properties,
+        String topic,
+        boolean bounded)
+        implements Serializable {
+
+    public JobSettings {
+        if (!from.matches("earliest|latest|[0-9]{1,18}")) {
+            throw new IllegalArgumentException(
+                    "from is '" + from + "', expected earliest, latest or milliseconds");
+        }
+        properties = new TreeMap<>(properties); // the client's map is a proxy of a Python dict
+    }
+
+    Opens.Key freshKey() {
+        return new Opens.Key(submission, null);
+    }
+
+    Opens.Key restoredKey(long checkpoint) {
+        return new Opens.Key(submission, checkpoint);
+    }
+
+    /**
+     * Properties of the consumer, the enumerator and their admin clients. Sizes are the user's to
+     * change, what exactness rests on is not.
+     */
+    Properties kafkaProperties() {
+        Properties all = new Properties();
+        String bytes =
+                "org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization"
+                        + ".ByteArrayDeserializer";
+        all.setProperty("max.poll.records", "10000");
+        all.setProperty("max.partition.fetch.bytes", Integer.toString(4 << 20));
+        all.setProperty("fetch.max.bytes", Integer.toString(16 << 20));
+        all.setProperty("register.consumer.metrics", "false");
+        all.setProperty("partition.discovery.interval.ms", "10000");
+        all.setProperty("client.id.prefix", "strandline-" + stream);
+        properties.forEach(all::setProperty);
+        all.setProperty("key.deserializer", bytes);
+        all.setProperty("value.deserializer", bytes);
+        all.setProperty("isolation.level", "read_committed");
+        // A reset would jump over events in silence. The position is the store's, nobody else's.
+        all.setProperty("auto.offset.reset", "none");
+        all.setProperty("enable.auto.commit", "false");
+        if (bounded) {
+            all.setProperty("partition.discovery.interval.ms", "-1");
+        }
+        return all;
+    }
+
+    /** Hides the properties: they may hold passwords, and records print all they have. */
+    @Override
+    public String toString() {
+        return "JobSettings[" + storeUrl + ", stream " + stream + ", topic " + topic
+                + ", submission " + submission + "]";
+    }
+}

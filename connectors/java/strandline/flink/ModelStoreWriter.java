@@ -1,0 +1,167 @@
+package strandline.flink;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.TreeMap;
+import org.apache.flink.api.connector.sink2.CommittingSinkWriter;
+import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+
+/**
+ * The one authority on a stream's positions while a job runs: makes a committable of each epoch and
+ * checks that every partition goes on where it stood.
+ */
+final class ModelStoreWriter
+        implements StatefulSinkWriter<byte[], WriterState>,
+                CommittingSinkWriter<byte[], Committable> {
+    private static final long POLL_MS = 50;
+
+    private final JobSettings settings;
+    private final List<Committable> epochs = new ArrayList<>();
+    private Opens.Found open;
+    private String run;
+    private TreeMap<Integer, Long> positions;
+
+    private ModelStoreWriter(JobSettings settings) {
+        this.settings = settings;
+    }
+
+    /** A fresh start: run and positions are the open's, looked up at the first element. */
+    static ModelStoreWriter fresh(JobSettings settings) {
+        return new ModelStoreWriter(settings);
+    }
+
+    /**
+     * After a restore, and after the restored epochs were committed again: run and positions are the
+     * state's. The open that says so is appended, or found if this restore is not the first one.
+     */
+    static ModelStoreWriter restored(
+            JobSettings settings, long checkpoint, Collection<WriterState> recovered)
+            throws IOException {
+        if (recovered.size() != 1) {
+            throw Fatal.because("refused", "checkpoint " + checkpoint + " holds " + recovered.size()
+                    + " states of the sink's writer, expected 1; start again without it: the job"
+                    + " goes on from the store's head");
+        }
+        WriterState state = recovered.iterator().next();
+        ModelStoreWriter writer = new ModelStoreWriter(settings);
+        try {
+            Store store = Store.open(settings.storeUrl());
+            Opens.Found open = Opens.findOrAppend(
+                    store,
+                    settings.stream(),
+                    settings.restoredKey(checkpoint),
+                    (head, now) -> at(settings.stream(), state, head, now),
+                    settings.takeover());
+            at(settings.stream(), state, open.head(), open.now()); // also if it was found
+            writer.load(open);
+        } catch (InterruptedException e) {
+            throw interrupted(e);
+        }
+        return writer;
+    }
+
+    @Override
+    public void write(byte[] element, Context context) throws IOException, InterruptedException {
+        switch (element[0]) {
+            case 'P' -> prepared(Prepared.parse(element));
+            case 'F' -> {
+                ObjectNode failure = Element.content(element);
+                throw Fatal.because(Json.text(failure, "code"), Json.text(failure, "message"));
+            }
+            default -> throw new IllegalStateException(
+                    "the sink got an element of kind " + (char) element[0]);
+        }
+    }
+
+    @Override
+    public void flush(boolean endOfInput) {
+        // An element is an epoch: there is nothing between them to write out.
+    }
+
+    @Override
+    public Collection<Committable> prepareCommit() {
+        List<Committable> prepared = List.copyOf(epochs);
+        epochs.clear();
+        return prepared;
+    }
+
+    @Override
+    public List<WriterState> snapshotState(long checkpoint) {
+        return open == null ? List.of() : List.of(new WriterState(run, new TreeMap<>(positions)));
+    }
+
+    @Override
+    public void close() {
+        // Holds nothing open.
+    }
+
+    private void prepared(Prepared prepared) throws InterruptedException {
+        if (open == null) {
+            Store store = Store.open(settings.storeUrl());
+            load(Retry.untilThere(settings.freshKey().toString(), POLL_MS,
+                            () -> Opens.find(store, settings.stream(), settings.freshKey()))
+                    .requireInForce(settings.stream()));
+        }
+        if (prepared.moves().isEmpty()) {
+            return;
+        }
+        if (!prepared.run().equals(run) || prepared.start() != open.version()) {
+            throw new IllegalStateException("the merger stands on run " + prepared.run()
+                    + " from version " + prepared.start() + ", the writer on run " + run
+                    + " from version " + open.version());
+        }
+        TreeMap<Integer, Long> after = new TreeMap<>(positions);
+        TreeMap<Integer, Long> first = new TreeMap<>();
+        for (Prepared.Move move : prepared.moves()) {
+            Long stood = after.put(move.partition(), move.to());
+            if (stood == null) {
+                first.put(move.partition(), move.from());
+            } else if (stood != move.from()) {
+                throw Fatal.because("gap", String.format(
+                        "stream %s: partition %d stood at %d, but the epoch read [%d, %d); nothing"
+                                + " of it was committed. Start again without a savepoint: the job"
+                                + " reads from head's positions %s",
+                        settings.stream(), move.partition(), stood, move.from(), move.to(),
+                        positions));
+            }
+        }
+        epochs.add(Committable.render(settings.stream(), run, positions, after, first, prepared));
+        positions = after;
+    }
+
+    private void load(Opens.Found found) {
+        open = found;
+        run = found.entry().run();
+        positions = new TreeMap<>(found.entry().positions());
+    }
+
+    /** The restored state as an open, if head is still where the state says that the run stands. */
+    private static StreamEntry at(String stream, WriterState state, long head, StreamEntry now) {
+        if (now == null || !now.run().equals(state.run())) {
+            throw Commit.superseded(head, stream, now, state.run());
+        }
+        if (!now.positions().equals(state.positions())) {
+            throw elsewhere(stream, state, head, now);
+        }
+        return new StreamEntry(state.run(), 0, 0, state.positions(), now.seqs(), now.source());
+    }
+
+    private static SuppressRestartsException elsewhere(
+            String stream, WriterState state, long head, StreamEntry now) {
+        boolean behind = Commit.ahead(state.positions(), now.positions());
+        return Fatal.because(behind ? "gap" : "rival", String.format(
+                "stream %s: the restored checkpoint stands at %s, but version %d at %s; start again"
+                        + " without a savepoint: the job goes on from head",
+                stream, state.positions(), head, now.positions()));
+    }
+
+    private static IOException interrupted(InterruptedException cause) {
+        Thread.currentThread().interrupt();
+        return (IOException) new InterruptedIOException("interrupted").initCause(cause);
+    }
+}

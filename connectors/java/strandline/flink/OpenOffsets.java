@@ -1,0 +1,201 @@
+package strandline.flink;
+
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Properties;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.admin.AdminClient;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetAndTimestamp;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetResetStrategy;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
+import org.apache.flink.util.FlinkRuntimeException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Where the partitions that stand at a job's start are read from: the positions of an open.
+ *
+ * <p>The enumerator calls it in a worker thread, before any split exists. On a fresh start it
+ * appends the open, or finds the one it appended before a failover. After a restore it appends
+ * nothing: it is asked only if the restored checkpoint was triggered before partitions were
+ * discovered, so nothing had been read, and it waits for whatever open its submission has.
+ *
+ * <p>Partitions that appear later never come here: Flink reads them from their earliest offset.
+ */
+final class OpenOffsets implements OffsetsInitializer {
+    private static final long serialVersionUID = 1L;
+    private static final Logger LOG = LoggerFactory.getLogger(OpenOffsets.class);
+    private static final long POLL_MS = 100;
+
+    private final JobSettings settings;
+    private final boolean restored;
+
+    OpenOffsets(JobSettings settings, boolean restored) {
+        this.settings = settings;
+        this.restored = restored;
+    }
+
+    @Override
+    public Map<TopicPartition, Long> getPartitionOffsets(
+            Collection<TopicPartition> partitions, PartitionOffsetsRetriever log) {
+        try {
+            Opens.Found open = restored ? await() : append(partitions, log);
+            LOG.info("stream {} starts at version {}, run {}, positions {}", settings.stream(),
+                    open.version(), open.entry().run(), open.entry().positions());
+            Map<TopicPartition, Long> offsets = new HashMap<>();
+            for (TopicPartition partition : partitions) {
+                Long position = open.entry().positions().get(partition.partition());
+                offsets.put(partition,
+                        position == null ? KafkaPartitionSplit.EARLIEST_OFFSET : position);
+            }
+            return offsets;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new FlinkRuntimeException("interrupted while opening the stream", e);
+        }
+    }
+
+    /** Never used: our readers set their own, see {@link JobSettings#kafkaProperties}. */
+    @Override
+    public OffsetResetStrategy getAutoOffsetResetStrategy() {
+        return OffsetResetStrategy.NONE;
+    }
+
+    private Opens.Found await() throws InterruptedException {
+        Store store = Store.open(settings.storeUrl());
+        return Retry.untilThere("an open of submission " + settings.submission(), POLL_MS,
+                        () -> Opens.newestOf(store, settings.stream(), settings.submission()))
+                .requireInForce(settings.stream());
+    }
+
+    private Opens.Found append(Collection<TopicPartition> partitions, PartitionOffsetsRetriever log)
+            throws InterruptedException {
+        TreeMap<String, String> source = source();
+        return Opens.findOrAppend(
+                Store.open(settings.storeUrl()),
+                settings.stream(),
+                settings.freshKey(),
+                (head, now) -> {
+                    // Asked after head was read: another run's job may still move both on.
+                    var first = offsets(log.beginningOffsets(partitions), offset -> offset);
+                    var end = offsets(log.endOffsets(partitions), offset -> offset);
+                    TreeMap<Integer, Long> positions = now == null
+                            ? newStream(partitions, log, first, end)
+                            : knownStream(head, now, source, first, end);
+                    return new StreamEntry(
+                            settings.submission(), 0, 0, positions, new TreeMap<>(), source);
+                },
+                settings.takeover());
+    }
+
+    private TreeMap<Integer, Long> newStream(
+            Collection<TopicPartition> partitions,
+            PartitionOffsetsRetriever log,
+            Map<Integer, Long> first,
+            Map<Integer, Long> end) {
+        if (settings.from().equals("earliest")) {
+            return new TreeMap<>(first);
+        }
+        TreeMap<Integer, Long> positions = new TreeMap<>(end);
+        if (!settings.from().equals("latest")) {
+            long timeMs = Long.parseLong(settings.from());
+            Map<TopicPartition, Long> wanted = partitions.stream()
+                    .collect(Collectors.toMap(partition -> partition, partition -> timeMs));
+            // A partition without an event at or after the time is read from its end.
+            positions.putAll(offsets(log.offsetsForTimes(wanted), OffsetAndTimestamp::offset));
+        }
+        return positions;
+    }
+
+    private TreeMap<Integer, Long> knownStream(
+            long head,
+            StreamEntry now,
+            TreeMap<String, String> source,
+            Map<Integer, Long> first,
+            Map<Integer, Long> end) {
+        requireSameTopic(head, now, source);
+        TreeSet<Integer> missing = new TreeSet<>(now.positions().keySet());
+        missing.removeAll(first.keySet());
+        if (!missing.isEmpty()) {
+            throw Fatal.because("stream_unfit", String.format(
+                    "stream %s: version %d holds events of the partitions %s, but topic %s has only"
+                            + " %s; a topic does not lose partitions, so check bootstrap.servers"
+                            + " and the topic's name",
+                    settings.stream(), head, missing, settings.topic(),
+                    new TreeSet<>(first.keySet())));
+        }
+        now.positions().forEach((partition, position) -> {
+            if (first.get(partition) > position) {
+                throw Fatal.because("retention", String.format(
+                        "stream %s: version %d goes on at offset %d of %s-%d, but the topic now"
+                                + " starts at %d: %d offsets passed its retention unread. To go on"
+                                + " without them, start a new store; then give the topic a longer"
+                                + " retention",
+                        settings.stream(), head, position, settings.topic(), partition,
+                        first.get(partition), first.get(partition) - position));
+            }
+            if (end.get(partition) < position) {
+                throw Fatal.because("source_behind", String.format(
+                        "stream %s: version %d goes on at offset %d of %s-%d, but the topic ends at"
+                                + " %d: its log was cut off or restored from an older copy. Start a"
+                                + " new store, or bring the topic's events back",
+                        settings.stream(), head, position, settings.topic(), partition,
+                        end.get(partition)));
+            }
+        });
+        TreeMap<Integer, Long> positions = new TreeMap<>(first);
+        positions.putAll(now.positions());
+        return positions;
+    }
+
+    private void requireSameTopic(long head, StreamEntry now, TreeMap<String, String> source) {
+        if (!now.source().containsKey("topic_id")) {
+            throw Fatal.because("stream_unfit", String.format(
+                    "stream %s: at version %d it is fed from %s, not from Kafka, and its positions"
+                            + " mean nothing there; choose another name with --stream",
+                    settings.stream(), head, now.source()));
+        }
+        if (!now.source().equals(source)) {
+            throw Fatal.because("recreated", String.format(
+                    "stream %s: version %d has read %s, but now there is %s; a topic that was"
+                            + " created anew has other events under the same offsets. Read it as"
+                            + " another stream with --stream, or start a new store",
+                    settings.stream(), head, now.source(), source));
+        }
+    }
+
+    /** What tells this topic from any other of the same name. */
+    private TreeMap<String, String> source() throws InterruptedException {
+        Properties properties = settings.kafkaProperties();
+        properties.setProperty("client.id", "strandline-" + settings.stream() + "-open");
+        try (AdminClient admin = AdminClient.create(properties)) {
+            TreeMap<String, String> source = new TreeMap<>();
+            source.put("cluster", admin.describeCluster().clusterId().get());
+            source.put("topic", settings.topic());
+            source.put("topic_id", admin.describeTopics(java.util.List.of(settings.topic()))
+                    .allTopicNames().get().get(settings.topic()).topicId().toString());
+            return source;
+        } catch (ExecutionException e) {
+            throw new FlinkRuntimeException(
+                    "Kafka did not say what cluster and topic it has: " + e.getCause(), e);
+        }
+    }
+
+    private static <T> Map<Integer, Long> offsets(
+            Map<TopicPartition, T> found, Function<T, Long> offset) {
+        Map<Integer, Long> offsets = new TreeMap<>();
+        found.forEach((partition, value) -> {
+            if (value != null) {
+                offsets.put(partition.partition(), offset.apply(value));
+            }
+        });
+        return offsets;
+    }
+}

@@ -1,0 +1,167 @@
+package strandline.flink;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.UUID;
+
+/**
+ * A store in a folder. Twin of {@code strandline/store/posix.py}.
+ *
+ * <p>Assumes a file system where link(2) fails if the name exists, on every machine that mounts it
+ * (local disks, NFS v4), and where fsync keeps its word. A rename would overwrite silently, so
+ * nothing here moves a file.
+ */
+final class PosixStore implements Store {
+    private static final long VERSIONS_PER_FOLDER = 10_000;
+
+    private final Path root;
+    private Path durableFolder;
+
+    PosixStore(Path root) {
+        this.root = root;
+    }
+
+    @Override
+    public byte[] manifest(long version) throws IOException {
+        Path path = path(version);
+        try {
+            if (Files.size(path) > Manifest.BYTES_MAX) {
+                throw Fatal.damaged(path + " has " + Files.size(path) + " bytes, at most "
+                        + Manifest.BYTES_MAX + " are allowed");
+            }
+            return Files.readAllBytes(path);
+        } catch (NoSuchFileException e) {
+            requireRoot();
+            return null;
+        }
+    }
+
+    @Override
+    public long head(long hint) throws IOException {
+        long version = hint > 0 && Files.exists(path(hint)) ? hint : listed();
+        while (Files.exists(path(version + 1))) {
+            version++;
+        }
+        return version;
+    }
+
+    @Override
+    public boolean append(long version, byte[] manifest) throws IOException {
+        Path target = path(version);
+        Path folder = target.getParent();
+        requireRoot();
+        makeDurable(folder);
+        Path temporary = folder.resolve(".tmp-" + UUID.randomUUID());
+        boolean created = true;
+        try {
+            write(temporary, manifest);
+            Files.createLink(target, temporary);
+        } catch (FileAlreadyExistsException e) {
+            created = false;
+        } finally {
+            Files.deleteIfExists(temporary);
+        }
+        force(folder);
+        return created;
+    }
+
+    @Override
+    public void check(String path, long bytes, String sha256) throws IOException {
+        Path file = root.resolve(path);
+        try (InputStream in = Files.newInputStream(file)) {
+            MessageDigest digest = Json.sha256();
+            byte[] buffer = new byte[1 << 20];
+            long length = 0;
+            for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+                digest.update(buffer, 0, n);
+                length += n;
+            }
+            String found = HexFormat.of().formatHex(digest.digest());
+            if (length != bytes || !found.equals(sha256)) {
+                throw Fatal.damaged(file + " was altered after it was prepared: " + length
+                        + " bytes, sha256 " + found + "; expected " + bytes + " bytes, " + sha256
+                        + ". Nothing was committed: start the job again from the store's head");
+            }
+        } catch (NoSuchFileException e) {
+            requireRoot();
+            throw Fatal.damaged(file + " was removed after it was prepared."
+                    + " Nothing was committed: start the job again from the store's head");
+        }
+    }
+
+    private Path path(long version) {
+        String folder = String.format("%06d", version / VERSIONS_PER_FOLDER);
+        return root.resolve("versions").resolve(folder).resolve(String.format("%010d.json", version));
+    }
+
+    /** An absent folder may be a mount that comes back: an error to wait out, not a decision. */
+    private void requireRoot() throws IOException {
+        if (!Files.exists(path(0))) {
+            throw new FileNotFoundException("no store at " + root + ", waiting for it");
+        }
+    }
+
+    private long listed() throws IOException {
+        requireRoot();
+        Path newest = newest(root.resolve("versions"), "[0-9]{6}");
+        while (newest(newest, "[0-9]{10}\\.json") == null) {
+            long before = Long.parseLong(newest.getFileName().toString()) - 1;
+            newest = newest.resolveSibling(String.format("%06d", before));
+        }
+        String name = newest(newest, "[0-9]{10}\\.json").getFileName().toString();
+        return Long.parseLong(name.substring(0, 10));
+    }
+
+    /** The greatest name that matches: names have a fixed width, so text order is number order. */
+    private static Path newest(Path folder, String pattern) throws IOException {
+        Path newest = null;
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+            for (Path entry : entries) {
+                boolean matches = entry.getFileName().toString().matches(pattern);
+                if (matches && (newest == null || entry.compareTo(newest) > 0)) {
+                    newest = entry;
+                }
+            }
+        } catch (java.nio.file.DirectoryIteratorException e) {
+            throw e.getCause();
+        }
+        return newest;
+    }
+
+    /** Another process may have made the folder and died before its fsync: always our own. */
+    private void makeDurable(Path folder) throws IOException {
+        if (!folder.equals(durableFolder)) {
+            Files.createDirectories(folder);
+            force(folder.getParent());
+            durableFolder = folder;
+        }
+    }
+
+    private static void write(Path path, byte[] bytes) throws IOException {
+        try (FileChannel channel = FileChannel.open(
+                path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            ByteBuffer buffer = ByteBuffer.wrap(bytes);
+            while (buffer.hasRemaining()) {
+                channel.write(buffer);
+            }
+            channel.force(true);
+        }
+    }
+
+    private static void force(Path folder) throws IOException {
+        try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+            channel.force(true);
+        }
+    }
+}
