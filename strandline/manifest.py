@@ -55,7 +55,7 @@ class StreamEntry(_Part, frozen=True):
     positions: Positions
     run: Uuid
     seqs: dict[Index, Count]
-    source: Annotated[dict[Text, Text], Meta(max_length=16)]
+    source: Annotated[dict[Name, Text], Meta(max_length=16)]
     version: Annotated[int, Meta(ge=1, le=VERSION_MAX)]
 
     def __post_init__(self) -> None:

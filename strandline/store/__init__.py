@@ -1,0 +1,23 @@
+"""The store: one model's line of versions and the files they name."""
+
+from strandline.manifest import FileRef
+from strandline.store.base import FileKind, Store
+from strandline.store.chain import log, manifest_bytes, read_manifest, verify_chain
+from strandline.store.lifecycle import MEMORY_URL, create_store, open_store
+from strandline.store.memory import MemoryStore
+from strandline.store.posix import PosixStore
+
+__all__ = [
+    "MEMORY_URL",
+    "FileKind",
+    "FileRef",
+    "MemoryStore",
+    "PosixStore",
+    "Store",
+    "create_store",
+    "log",
+    "manifest_bytes",
+    "open_store",
+    "read_manifest",
+    "verify_chain",
+]

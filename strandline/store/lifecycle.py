@@ -1,0 +1,119 @@
+"""Creating a store and opening it by its URL: the path of a folder, or `memory:`."""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from strandline.errors import NoStore, StoreExists, StoreUnavailable
+from strandline.manifest import genesis
+from strandline.spec import Spec
+from strandline.store.base import Store
+from strandline.store.chain import read_manifest
+from strandline.store.memory import MemoryStore
+from strandline.store.posix import FOLDERS, PosixStore
+from strandline.store.remedies import unavailable
+
+MEMORY_URL: Final = "memory:"
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+def create_store(url: str, spec: Spec) -> Store:
+    """Create a store of this spec and return it; one of the same spec is returned as it is.
+
+    A store that a dead process left half made is completed.
+
+    Raises
+    ------
+    StoreExists
+        There is a store of another spec, or the folder holds other things.
+    StoreUnavailable
+        The folder cannot be written.
+
+    Examples
+    --------
+    >>> from strandline.spec import Spec
+    >>> spec = Spec.parse('''
+    ... name = "clicks"
+    ... [label]
+    ... path = "click"
+    ... [features.item]
+    ... path = "item.id"
+    ... kind = "category"
+    ... [learners.popularity]
+    ... type = "counts"
+    ... feature = "item"
+    ... ''')
+    >>> create_store("memory:", spec).head()
+    0
+    """
+    store = _at(url)
+    first = store.manifest(0)
+    if first is None:
+        if isinstance(store, PosixStore):
+            _refuse_foreign(store.root)
+            store.make_folders()
+        store.stage("spec", spec.to_json())
+        store.append(0, genesis(spec.sha256))
+    found = read_manifest(store, 0).spec
+    if found != spec.sha256:
+        raise StoreExists(
+            f"{store.url} is a store of spec {found}, got spec {spec.sha256}; create the new"
+            " model's store in another folder, or use the spec that the store holds"
+        )
+    return store
+
+
+def open_store(url: str) -> Store:
+    """Return the store at this URL.
+
+    Raises
+    ------
+    NoStore
+        There is none, or one that was never finished.
+    StoreDamaged
+        Its format is newer than this release reads, or its first version or spec is damaged.
+    """
+    store = _at(url)
+    if isinstance(store, PosixStore) and store.manifest(0) is None:
+        raise _no_store(store.root)
+    store.read("spec", read_manifest(store, store.head()).spec)
+    return store
+
+
+def _at(url: str) -> Store:
+    if url == MEMORY_URL:
+        return MemoryStore()
+    if not url or "\0" in url or _SCHEME.match(url):
+        raise StoreUnavailable(
+            f"{url!r:.200} is no store's URL; expected the path of a folder, or {MEMORY_URL!r}"
+        )
+    return PosixStore(Path(os.path.abspath(os.path.expanduser(url))))
+
+
+def _refuse_foreign(root: Path) -> None:
+    """A folder with other things in it is most likely not where the store should be."""
+    foreign = sorted(name for name in _names(root) if name not in FOLDERS)
+    if foreign:
+        raise StoreExists(
+            f"{root} holds other things ({', '.join(foreign[:3])}); expected a new or an empty"
+            " folder: create the store in a folder of its own"
+        )
+
+
+def _no_store(root: Path) -> NoStore:
+    names = _names(root)
+    if not root.is_dir():
+        return NoStore(f"{root}: there is no such folder; check the path, or create a store there")
+    if names and names <= set(FOLDERS):
+        return NoStore(f"{root} holds a store that was never finished; create it again")
+    return NoStore(f"{root} is a folder without a store; check the path, or create one there")
+
+
+def _names(root: Path) -> set[str]:
+    """Return the names in the folder that somebody put there on purpose."""
+    with unavailable(root):
+        if not root.is_dir():
+            return set()
+        return {name for name in os.listdir(root) if name[0] != "." and name != "lost+found"}
