@@ -116,6 +116,12 @@ class Broker:
         """
         assert self._process is None, "the broker is running"
         self.folder.mkdir(parents=True, exist_ok=True)
+        wanted = self._ports[0] if self._ports else self._fixed_port
+        if wanted is not None and not is_free(wanted):
+            raise EnvironmentUnfit(
+                f"the Kafka broker in {self.folder} cannot start: port {wanted} is taken. "
+                "End what listens there, or choose another port"
+            )
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
             ports = self._ports or (self._fixed_port or free_port(), free_port())
             self._configure(ports)
@@ -216,7 +222,7 @@ class Broker:
         while time.monotonic() < deadline_s:
             if self._process.poll() is not None:
                 raise self._failed(f"it ended with exit code {self._process.returncode}")
-            if answers(port):
+            if answers(port) and self._process.poll() is None:
                 return
             time.sleep(0.05)
         raise self._failed(f"it did not answer within {READY_TIMEOUT_S} s")
@@ -231,14 +237,18 @@ class Broker:
 
 def free_port() -> int:
     """A port that nobody listens on now."""
-    while True:
-        port = random.choice(PORTS)  # noqa: S311
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
+    return next(port for port in random.sample(PORTS, len(PORTS)) if is_free(port))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the broker does
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def answers(port: int) -> bool:

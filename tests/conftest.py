@@ -1,0 +1,44 @@
+"""Fixtures for all tests, and the memory that a run may take."""
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from strandline_flink.broker import Broker
+from tests.peak_memory import PeakMemory, adopt_orphans, tree_rss_bytes
+
+MEMORY_LIMIT_BYTES = 4 * 10**9
+SAMPLER = pytest.StashKey[PeakMemory]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    adopt_orphans()
+    this = psutil.Process()
+    sampler = PeakMemory(lambda: tree_rss_bytes(this))
+    session.config.stash[SAMPLER] = sampler
+    sampler.start()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    sampler = session.config.stash[SAMPLER]
+    sampler.stop()
+    if sampler.peak_bytes > MEMORY_LIMIT_BYTES:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    peak_bytes = terminalreporter.config.stash[SAMPLER].peak_bytes
+    verdict = "ok" if peak_bytes <= MEMORY_LIMIT_BYTES else "TOO MUCH: the run fails"
+    terminalreporter.write_line(
+        f"peak memory of all processes together: {peak_bytes / 1e9:.2f} GB "
+        f"(limit {MEMORY_LIMIT_BYTES / 1e9:.0f} GB): {verdict}"
+    )
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One real Kafka broker for the whole run: make topics of your own, never stop it."""
+    with Broker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
