@@ -10,6 +10,7 @@
     │   ├── NoStore             there is no store at this place
     │   ├── StoreExists         there is one already, of another spec
     │   ├── StoreDamaged        a file is missing, altered or not of this format
+    │   │   └── DeltaDamaged    a delta that cannot be added to the tables of its spec
     │   └── StoreUnavailable    the folder cannot be read or written
     ├── MergeError              a merged value is not finite
     ├── TooManyRejected         the stream is not what the spec describes
@@ -81,6 +82,12 @@ class StoreDamaged(StoreError):
     """A file of the store is missing, altered, or not of a format this release reads."""
 
     code = "store_damaged"
+
+
+class DeltaDamaged(StoreDamaged):
+    """A delta that cannot be added to the tables of its spec. Nothing of it is applied."""
+
+    code = "delta_damaged"
 
 
 class StoreUnavailable(StoreError):

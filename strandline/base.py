@@ -1,0 +1,150 @@
+"""Base files, and the parameters of a version: the newest base not after it plus later deltas.
+
+A base holds, per table, `<table>/values` and, for sparse tables, `<table>/rows`; it names its
+version, the SHA-256 of that version's manifest and a digest over its arrays' bytes in name order.
+A base saves time and nothing else: the fold from genesis gives the same bits. So a damaged base is
+passed over with a warning in favour of an older one, or of genesis.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+
+from strandline.canonical import sha256_hex
+from strandline.delta import DeltaFile, ModelChanges, Schemas
+from strandline.errors import StoreDamaged
+from strandline.learners.base import Learner
+from strandline.learners.loading import empty_parameters
+from strandline.manifest import Manifest, TrainBody
+from strandline.spec import Spec
+from strandline.store.base import Store
+from strandline.store.chain import manifest_bytes, read_manifest
+from strandline.tables import Changes, Parameters, Table, TableSchema
+from strandline.tensors import Tensors, decode, encode
+
+FORMAT: Final = "1"
+METADATA_KEYS: Final = {"digest", "format", "manifest", "version"}
+
+_log = logging.getLogger(__name__)
+
+
+def read_spec(store: Store) -> Spec:
+    """Return the spec that the store's head names."""
+    return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
+
+
+def schemas_of(learners: Mapping[str, Learner]) -> Schemas:
+    """Return the schema of every table of the learners, by table name."""
+    return {schema.name: schema for learner in learners.values() for schema in learner.tables}
+
+
+def read_changes(store: Store, manifest: Manifest, schemas: Schemas) -> list[ModelChanges]:
+    """Return the changes that a version makes, in the order in which everybody adds them."""
+    if not isinstance(manifest.body, TrainBody):
+        return []
+    return [
+        DeltaFile.decode(store.read("delta", file.ref), schemas).changes
+        for file in manifest.body.files
+    ]
+
+
+def add_changes(parameters: Parameters, files: Iterable[Mapping[str, Changes]]) -> None:
+    """Add the changes to the parameters, in place."""
+    for changes in files:
+        for name, change in changes.items():
+            parameters[name].add(change.rows, change.add)
+
+
+def parameters_at(store: Store, learners: Mapping[str, Learner], version: int) -> Parameters:
+    """Return the parameters of a version, to be changed freely by the caller."""
+    schemas = schemas_of(learners)
+    start, parameters = 0, empty_parameters(learners)
+    for at in sorted((at for at in store.bases() if at <= version), reverse=True):
+        try:
+            start, parameters = at, read_base(store, at, learners)
+            break
+        except StoreDamaged as error:
+            _log.warning(
+                "base %d is passed over: %s; remove the file, opening works without it", at, error
+            )
+    for at in range(start + 1, version + 1):
+        add_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
+    return parameters
+
+
+def encode_base(version: int, manifest: bytes, parameters: Parameters) -> bytes:
+    """Return the base file of a version's parameters; the same parameters give the same bytes."""
+    tensors: Tensors = {}
+    for name, table in parameters.items():
+        rows, values = table.items()
+        if table.schema.row_count is None:
+            tensors[f"{name}/rows"], tensors[f"{name}/values"] = rows, values
+        else:
+            every = np.arange(table.schema.row_count, dtype=table.schema.row_dtype)
+            tensors[f"{name}/values"] = table.gather(every)
+    metadata = {
+        "digest": _digest(tensors),
+        "format": FORMAT,
+        "manifest": sha256_hex(manifest),
+        "version": str(version),
+    }
+    return encode(tensors, metadata)
+
+
+def read_base(store: Store, version: int, learners: Mapping[str, Learner]) -> Parameters:
+    """Read a base and check all of it; `StoreDamaged` says what does not fit."""
+    tensors, metadata = decode(store.base(version))
+    if set(metadata) != METADATA_KEYS or metadata["format"] != FORMAT:
+        raise StoreDamaged(
+            f"base of format {metadata.get('format')!r} with metadata {sorted(metadata)};"
+            f" this release reads format {FORMAT!r} with {sorted(METADATA_KEYS)}"
+        )
+    manifest = sha256_hex(manifest_bytes(store, version))
+    if metadata["version"] != str(version) or metadata["manifest"] != manifest:
+        raise StoreDamaged(
+            f"base says version {metadata['version']} with manifest {metadata['manifest']},"
+            f" the store's version {version} has manifest {manifest}"
+        )
+    if metadata["digest"] != _digest(tensors):
+        raise StoreDamaged(
+            f"base has digest {_digest(tensors)}, its header says {metadata['digest']}"
+        )
+    parameters = empty_parameters(learners)
+    schemas = schemas_of(learners)
+    expected = {name for schema in schemas.values() for name in _tensor_names(schema)}
+    if set(tensors) != expected:
+        raise StoreDamaged(f"base has tensors {sorted(tensors)}, expected {sorted(expected)}")
+    for name, schema in schemas.items():
+        _fill(parameters[name], schema, tensors)
+    return parameters
+
+
+def _fill(table: Table, schema: TableSchema, tensors: Tensors) -> None:
+    values = tensors[f"{schema.name}/values"]
+    if schema.row_count is None:
+        rows = tensors[f"{schema.name}/rows"]
+    else:
+        rows = np.arange(schema.row_count, dtype=schema.row_dtype)
+    shaped = values.shape == (len(rows), schema.width) and rows.ndim == 1
+    typed = values.dtype == np.dtype(schema.dtype) and rows.dtype == schema.row_dtype
+    if not (shaped and typed and np.all(rows[1:] > rows[:-1]) and np.all(np.isfinite(values))):
+        raise StoreDamaged(
+            f"table {schema.name!r}: {values.dtype} values of shape {values.shape} for rows of"
+            f" {rows.dtype}; expected finite {schema.dtype} of width {schema.width}, rows sorted"
+        )
+    table.assign(rows, values)
+
+
+def _tensor_names(schema: TableSchema) -> list[str]:
+    parts = ["rows", "values"] if schema.row_count is None else ["values"]
+    return [f"{schema.name}/{part}" for part in parts]
+
+
+def _digest(tensors: Tensors) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(tensors[name].reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()

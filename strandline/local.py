@@ -1,0 +1,120 @@
+"""The run without Flink: worker, merger and commit in one process, over an iterable of events."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from strandline.errors import SourceBehind
+from strandline.manifest import Prequential, TrainBody
+from strandline.prequential import add_sums
+from strandline.store.base import Store
+from strandline.store.chain import read_manifest
+from strandline.transaction import Stream, open_stream, wall_clock_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run has done so far. `skipped` events were committed before it began.
+
+    `events` were read, each of them `learned`, `refused` or `rejected`; `reasons` counts the
+    rejected ones; `prequential` sums over predictions made before learning, by learner.
+    """
+
+    stream: str
+    version: int
+    skipped: int
+    epochs: int = 0
+    events: int = 0
+    learned: int = 0
+    refused: int = 0
+    rejected: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    prequential: Mapping[str, Prequential] = field(default_factory=dict)
+
+    def after(self, version: int, body: TrainBody) -> "Summary":
+        """Return the summary with one more version in it."""
+        reasons, sums = dict(self.reasons), dict(self.prequential)
+        for reason, count in body.rejects.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+        for name, part in body.prequential.items():
+            sums[name] = add_sums([sums[name], part]) if name in sums else part
+        return replace(
+            self,
+            version=version,
+            epochs=self.epochs + 1,
+            events=self.events + body.counts.events,
+            learned=self.learned + body.counts.learned,
+            refused=self.refused + body.counts.refused,
+            rejected=self.rejected + body.counts.rejected,
+            reasons=reasons,
+            prequential=sums,
+        )
+
+
+def learn(
+    store: Store,
+    records: Iterable[bytes],
+    stream: str,
+    source: Mapping[str, str],
+    *,
+    epoch_events: int = 10_000,
+    progress: Callable[[Summary], None] | None = None,
+    takeover: bool = False,
+    clock_ms: Callable[[], int] = wall_clock_ms,
+) -> Summary:
+    """Learn events in epochs of `epoch_events`, each committed as one version.
+
+    A position is a record's number. Records that the store has already are skipped, so the same
+    call again goes on where the last one ended, however it ended: when it is interrupted, the
+    epoch under way is rolled back and what was committed stays.
+
+    Parameters
+    ----------
+    store
+        The store to commit to.
+    records
+        The stream from its first event on, JSON objects with labels.
+    stream
+        The stream's name.
+    source
+        What the records come from, as the versions will name it; the same at every call.
+    epoch_events
+        Events per version, at least 1.
+    progress
+        Is called after every commit.
+    takeover, clock_ms
+        See `open_stream`.
+
+    Raises
+    ------
+    SourceBehind
+        If there are fewer records than the store has committed.
+    SourceRecreated
+        If the stream began with another source.
+    TooManyRejected
+        If more events are rejected than the spec allows.
+    """
+    if epoch_events < 1:
+        raise ValueError(f"epoch_events is {epoch_events}, expected 1 or more")
+    run = open_stream(store, stream, source, takeover=takeover, clock_ms=clock_ms)
+    left = iter(records)
+    _skip(left, run)
+    summary = Summary(stream, run.version, skipped=run.position)
+    while events := list(islice(left, epoch_events)):
+        with run.begin() as transaction:
+            transaction.learn(events)
+        body = read_manifest(store, run.version).body
+        assert isinstance(body, TrainBody), "a commit is a version of kind train"
+        summary = summary.after(run.version, body)
+        if progress is not None:
+            progress(summary)
+    return summary
+
+
+def _skip(records: Iterator[bytes], run: Stream) -> None:
+    skipped = sum(1 for _ in islice(records, run.position))
+    if skipped < run.position:
+        raise SourceBehind(
+            f"stream {run.name}: the store has committed {run.position} events, the source has"
+            f" only {skipped}; give the source that it was learned from, or another stream's name"
+        )

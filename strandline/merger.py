@@ -1,0 +1,239 @@
+"""A merger: makes one change of the workers' deltas of a cut, and prepares it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from strandline.base import read_spec, schemas_of
+from strandline.block import Span, join_spans
+from strandline.delta import DeltaFile, ModelChanges
+from strandline.errors import Gap
+from strandline.learners.base import Learner
+from strandline.learners.loading import make_learners
+from strandline.manifest import (
+    Counts,
+    DeltaEntry,
+    FileEntry,
+    FileRef,
+    Manifest,
+    Prequential,
+    Rejects,
+    TrainBody,
+)
+from strandline.merge import Part, compose, merge_table
+from strandline.prepared import Prepared
+from strandline.prequential import add_sums
+from strandline.replica import Replica
+from strandline.store.base import Store
+from strandline.tables import Changes, Parameters, TableSchema
+from strandline.worker_delta import WorkerDelta
+
+
+class Merger:
+    """The merger of a stream's job.
+
+    It stands on a published version plus its own files that no adopted version names yet, so that
+    rules which need the parameters they change see every cut before this one. It takes up
+    published versions only between cuts.
+
+    Parameters
+    ----------
+    store
+        Where versions are read from and files are staged.
+    stream
+        Name of the stream.
+    """
+
+    def __init__(self, store: Store, stream: str) -> None:
+        self._store, self._stream = store, stream
+        self._learners = make_learners(read_spec(store))
+        self._schemas = schemas_of(self._learners)
+        self._run, self._start = "", 0
+        self._replica: Replica[str] | None = None
+        self._waiting: dict[int, list[WorkerDelta]] = {}
+
+    def start(self, run: str, version: int) -> None:
+        """Begin a run on the parameters of a version; every worker's START says the same."""
+        if self._replica is None:
+            self._run, self._start = run, version
+            self._replica = Replica(self._store, self._learners, version)
+        started = (self._run, self._start)
+        assert started == (run, version), f"started as {started}, then as {(run, version)}"
+
+    def add(self, delta: WorkerDelta) -> None:
+        """Keep a delta for the next cut; each worker's own come in the order it made them."""
+        assert self._replica is not None, "start comes before the first delta"
+        self._waiting.setdefault(delta.worker, []).append(delta)
+
+    def cut(self, checkpoint: int | None, time_ms: int) -> Prepared:
+        """Merge what was added since the last cut, and write it where nobody reads it yet.
+
+        The files are durable when this returns. The result depends on the deltas and on the
+        replica, not on the order in which workers' deltas arrived. An empty cut is answered too,
+        even before the start.
+
+        Raises
+        ------
+        MergeError
+            If a merged value is not finite: the epoch must not be committed.
+        Gap
+            If a partition's moves do not join.
+        """
+        deltas = [delta for worker in sorted(self._waiting) for delta in self._waiting[worker]]
+        self._waiting = {}
+        moves = _join_moves(delta.moves for delta in deltas)
+        if self._replica is not None:
+            self._replica.catch_up(self._contained)
+        files = self._stage(self._merge(deltas), moves)
+        rejects = b"".join(delta.rejects for delta in deltas)
+        rejects_file = self._store.stage("rejects", rejects) if rejects else None
+        counted = [delta for delta in deltas if delta.seq]
+        return Prepared(
+            run=self._run,
+            start=self._start,
+            moves=moves,
+            seqs={str(delta.worker): delta.seq for delta in counted},
+            time_ms=time_ms,
+            body=_body(checkpoint, counted, files, rejects_file),
+        )
+
+    def prepare(self, changes: Mapping[str, Changes], move: Span, time_ms: int) -> Prepared:
+        """Prepare changes that no worker learned; the positions of `move` hold no events.
+
+        Raises
+        ------
+        DeltaDamaged
+            If the changes cannot be added to the tables of the spec.
+        """
+        files = self._stage(changes, (move,))
+        return Prepared(
+            run=self._run,
+            start=self._start,
+            moves=(move,),
+            seqs={},
+            time_ms=time_ms,
+            body=_body(None, [], files, None),
+        )
+
+    def forget(self) -> None:
+        """Give up the deltas added since the last cut, and every file that is still pending."""
+        self._waiting = {}
+        if self._replica is not None:
+            self._replica.drop(lambda _: True)
+
+    def _merge(self, deltas: Sequence[WorkerDelta]) -> ModelChanges:
+        learned = [delta for delta in deltas if delta.learned]
+        if not learned:
+            return {}
+        assert self._replica is not None, "what was added was added after the start"
+        changes: ModelChanges = {}
+        for learner in self._learners.values():
+            for schema in learner.tables:
+                change = _merge_one(learner, schema, self._replica.local, learned)
+                if len(change.rows):
+                    changes[schema.name] = change
+        return changes
+
+    def _stage(self, changes: Mapping[str, Changes], moves: Sequence[Span]) -> list[FileEntry]:
+        changed = {name: change for name, change in changes.items() if len(change.rows)}
+        if not changed:
+            return []
+        assert self._replica is not None, "start comes before the first change"
+        before = {str(move.partition): move.first for move in moves}
+        data = DeltaFile(self._stream, self._run, before, changed).encode()
+        # The replica takes up what readers will read, so that all of them hold the same bits.
+        readable = DeltaFile.decode(data, self._schemas).changes
+        ref = self._store.stage("delta", data)
+        entry = FileEntry(
+            bytes=ref.bytes,
+            replica=self._replica.version,
+            rows={name: len(change.rows) for name, change in sorted(readable.items())},
+            sha256=ref.sha256,
+            shard=0,
+        )
+        self._replica.push(ref.sha256, readable)
+        return [entry]
+
+    def _contained(self, manifest: Manifest, sha256: str) -> bool:
+        body = manifest.body
+        return isinstance(body, TrainBody) and any(file.sha256 == sha256 for file in body.files)
+
+
+def _merge_one(
+    learner: Learner, schema: TableSchema, local: Parameters, deltas: Sequence[WorkerDelta]
+) -> Changes:
+    parts = []
+    for worker in sorted({delta.worker for delta in deltas}):
+        own = [delta for delta in deltas if delta.worker == worker]
+        composed = compose([delta.tables[schema.name] for delta in own])
+        parts.append(Part(worker, sum(delta.learned for delta in own), composed))
+    events = sum(part.events for part in parts)
+    return merge_table(learner, schema, local[schema.name], parts, events)
+
+
+def _join_moves(moves: Iterable[Sequence[Span]]) -> tuple[Span, ...]:
+    """Return one span per partition.
+
+    A cut holds several moves of a partition when a checkpoint between them was aborted.
+    """
+    joined = join_spans(sorted(move for some in moves for move in some))
+    for before, span in pairwise(joined):
+        if before.partition == span.partition:
+            raise Gap(
+                f"partition {span.partition} moved to {before.end} and then from {span.first} to"
+                f" {span.end} within one cut; start again: the job goes on from the store's"
+                " positions"
+            )
+    return joined
+
+
+def _body(
+    checkpoint: int | None,
+    deltas: Sequence[WorkerDelta],
+    files: list[FileEntry],
+    rejects_file: FileRef | None,
+) -> TrainBody:
+    """Describe a cut; `deltas` are by worker, then by seq."""
+    reasons: dict[str, int] = {}
+    for delta in deltas:
+        for reason, count in delta.reasons.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    times_ms = [at for delta in deltas for at in delta.event_time_ms if at]
+    events, learned, rejected = (
+        sum(getattr(delta, name) for delta in deltas) for name in ("events", "learned", "rejected")
+    )
+    return TrainBody(
+        checkpoint=checkpoint,
+        counts=Counts(
+            events=events,
+            learned=learned,
+            refused=events - learned - rejected,
+            rejected=rejected,
+        ),
+        deltas=[_entry(delta) for delta in deltas],
+        event_time_ms=(min(times_ms, default=0), max(times_ms, default=0)),
+        files=files,
+        prequential=_add_prequential(deltas),
+        rejects=Rejects(file=rejects_file, reasons=dict(sorted(reasons.items()))),
+    )
+
+
+def _add_prequential(deltas: Sequence[WorkerDelta]) -> dict[str, Prequential]:
+    names = sorted({name for delta in deltas for name in delta.prequential})
+    return {
+        name: add_sums(delta.prequential[name] for delta in deltas if name in delta.prequential)
+        for name in names
+    }
+
+
+def _entry(delta: WorkerDelta) -> DeltaEntry:
+    return DeltaEntry(
+        adopted=delta.adopted,
+        events=delta.events,
+        learned=delta.learned,
+        pending=list(delta.pending),
+        refused=delta.refused,
+        rejected=delta.rejected,
+        seq=delta.seq,
+        spans=[(span.partition, span.first, span.end) for span in delta.spans],
+        worker=delta.worker,
+    )
