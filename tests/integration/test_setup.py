@@ -1,0 +1,62 @@
+"""A fresh checkout on a machine with Python, make and the network, and nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("sh", "make", "awk", "rm")
+NETWORK = ("PIP_", "SSL_CERT", "REQUESTS_CA", "CURL_CA", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+AGAIN_S_MAX = 1.0
+
+
+class Machine:
+    """A checkout of HEAD, an empty home and a PATH of a few links: no java, mvn, uv or compiler."""
+
+    def __init__(self, folder: Path) -> None:
+        self.repo, self.home, self.path = (folder / name for name in ("repo", "home", "bin"))
+        clone = ["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(self.repo)]
+        subprocess.run(clone, check=True)
+        self.home.mkdir()
+        self.path.mkdir()
+        for command in COMMANDS:
+            found = shutil.which(command)
+            assert found, f"{command} is needed to run this test"
+            (self.path / command).symlink_to(found)
+        python = Path(sys.base_prefix) / "bin" / "python{}.{}".format(*sys.version_info[:2])
+        (self.path / "python3").symlink_to(python)
+
+    def run(self, *command: str) -> str:
+        env = {key: value for key, value in os.environ.items() if key.upper().startswith(NETWORK)}
+        env |= {"HOME": str(self.home), "PATH": str(self.path)}
+        result = subprocess.run(
+            [str(self.path / command[0]), *command[1:]],
+            cwd=self.repo,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_bare_machine_becomes_ready_and_stays_so(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    assert "ready in" in machine.run("make", "setup")
+    started_s = time.monotonic()
+    assert machine.run("make", "setup") == ""
+    assert time.monotonic() - started_s < AGAIN_S_MAX
+    java = machine.repo / ".venv/bin/python"
+    (machine.path / "python").symlink_to(java)
+    print_version = "from strandline_flink.jars import compiled; print(compiled())"
+    assert str(machine.home) in machine.run("python", "-c", print_version)
+    shutil.rmtree(tmp_path / "repo")  # a gigabyte
