@@ -94,7 +94,7 @@ def train_body(note: str = "zäh\t\u2028😀", events: int = 60) -> dict[str, An
         "event_time_ms": [TIME_MS - 5000, TIME_MS],
         "files": [
             {
-                "bytes": 4096,
+                "bytes": len(b"a delta"),
                 "replica": 0,
                 "rows": {"ctr.zn": 512},
                 "sha256": sha256_hex(b"a delta"),
@@ -111,7 +111,7 @@ def train_body(note: str = "zäh\t\u2028😀", events: int = 60) -> dict[str, An
             }
         },
         "rejects": {
-            "file": {"bytes": 900, "sha256": sha256_hex(b"the rejects")},
+            "file": {"bytes": len(b"the rejects"), "sha256": sha256_hex(b"the rejects")},
             "reasons": {"not_json": 1, note: 1},
         },
     }
