@@ -24,7 +24,6 @@ import org.apache.flink.connector.kafka.source.enumerator.initializer.NoStopping
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
 import org.apache.flink.connector.kafka.source.enumerator.subscriber.KafkaSubscriber;
 import org.apache.flink.connector.kafka.source.metrics.KafkaSourceReaderMetrics;
-import org.apache.flink.connector.kafka.source.reader.KafkaPartitionSplitReader;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplitSerializer;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplitState;
@@ -101,10 +100,7 @@ public final class BlockSource
         Configuration options = new Configuration();
         options.set(SourceReaderOptions.ELEMENT_QUEUE_CAPACITY, FETCHES_QUEUED);
         return new Reader(
-                () -> new BlockSplitReader(
-                        new KafkaPartitionSplitReader(properties, context, metrics)),
-                options,
-                context);
+                () -> new BlockSplitReader(properties, context, metrics), options, context);
     }
 
     @Override

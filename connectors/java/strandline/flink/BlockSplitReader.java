@@ -7,11 +7,15 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.Queue;
 import java.util.Set;
+import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
 import org.apache.flink.connector.base.source.reader.splitreader.SplitReader;
 import org.apache.flink.connector.base.source.reader.splitreader.SplitsChange;
+import org.apache.flink.connector.kafka.source.metrics.KafkaSourceReaderMetrics;
+import org.apache.flink.connector.kafka.source.reader.KafkaPartitionSplitReader;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
@@ -31,11 +35,12 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetOut
 final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> {
     static final int BLOCK_BYTES = 1 << 20;
 
-    private final SplitReader<ConsumerRecord<byte[], byte[]>, KafkaPartitionSplit> inner;
+    private final KafkaPartitionSplitReader inner;
     private final Map<String, Long> next = new HashMap<>();
 
-    BlockSplitReader(SplitReader<ConsumerRecord<byte[], byte[]>, KafkaPartitionSplit> inner) {
-        this.inner = inner;
+    BlockSplitReader(
+            Properties properties, SourceReaderContext context, KafkaSourceReaderMetrics metrics) {
+        inner = new KafkaPartitionSplitReader(properties, context, metrics);
     }
 
     @Override

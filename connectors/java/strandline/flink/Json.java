@@ -58,9 +58,12 @@ final class Json {
             parser.nextToken();
             while (parser.nextToken() == JsonToken.FIELD_NAME) {
                 String name = parser.currentName();
-                parser.nextToken();
+                JsonToken token = parser.nextToken();
                 long start = parser.currentTokenLocation().getCharOffset();
-                parser.skipChildren();
+                for (int depth = token.isStructStart() ? 1 : 0; depth > 0; ) {
+                    token = parser.nextToken();
+                    depth += token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
+                }
                 if (name.equals(field)) {
                     parser.finishToken();
                     long end = parser.currentLocation().getCharOffset();

@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.TreeMap;
 import org.apache.flink.api.connector.sink2.CommittingSinkWriter;
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
-import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
 /**
@@ -50,15 +49,20 @@ final class ModelStoreWriter
         WriterState state = recovered.iterator().next();
         ModelStoreWriter writer = new ModelStoreWriter(settings);
         try {
-            Store store = Store.open(settings.storeUrl());
-            Opens.Found open = Opens.findOrAppend(
-                    store,
+            writer.open = Opens.findOrAppend(
+                    Store.open(settings.storeUrl()),
                     settings.stream(),
                     settings.restoredKey(checkpoint),
-                    (head, now) -> at(settings.stream(), state, head, now),
-                    settings.takeover());
-            at(settings.stream(), state, open.head(), open.now()); // also if it was found
-            writer.load(open);
+                    (head, now) -> new Opens.Opening(
+                            settings.stream(),
+                            state.run(),
+                            settings.restoredKey(checkpoint),
+                            state.positions(),
+                            now == null ? new TreeMap<>() : now.source(),
+                            System.currentTimeMillis(),
+                            settings.takeover()));
+            writer.run = state.run();
+            writer.positions = state.positions();
         } catch (InterruptedException e) {
             throw interrupted(e);
         }
@@ -103,9 +107,11 @@ final class ModelStoreWriter
     private void prepared(Prepared prepared) throws InterruptedException {
         if (open == null) {
             Store store = Store.open(settings.storeUrl());
-            load(Retry.untilThere(settings.freshKey().toString(), POLL_MS,
+            open = Retry.untilThere(settings.freshKey().toString(), POLL_MS,
                             () -> Opens.find(store, settings.stream(), settings.freshKey()))
-                    .requireInForce(settings.stream()));
+                    .requireInForce(settings.stream());
+            run = open.entry().run();
+            positions = open.entry().positions();
         }
         if (prepared.moves().isEmpty()) {
             return;
@@ -132,32 +138,6 @@ final class ModelStoreWriter
         }
         epochs.add(Committable.render(settings.stream(), run, positions, after, first, prepared));
         positions = after;
-    }
-
-    private void load(Opens.Found found) {
-        open = found;
-        run = found.entry().run();
-        positions = new TreeMap<>(found.entry().positions());
-    }
-
-    /** The restored state as an open, if head is still where the state says that the run stands. */
-    private static StreamEntry at(String stream, WriterState state, long head, StreamEntry now) {
-        if (now == null || !now.run().equals(state.run())) {
-            throw Commit.superseded(head, stream, now, state.run());
-        }
-        if (!now.positions().equals(state.positions())) {
-            throw elsewhere(stream, state, head, now);
-        }
-        return new StreamEntry(state.run(), 0, 0, state.positions(), now.seqs(), now.source());
-    }
-
-    private static SuppressRestartsException elsewhere(
-            String stream, WriterState state, long head, StreamEntry now) {
-        boolean behind = Commit.ahead(state.positions(), now.positions());
-        return Fatal.because(behind ? "gap" : "rival", String.format(
-                "stream %s: the restored checkpoint stands at %s, but version %d at %s; start again"
-                        + " without a savepoint: the job goes on from head",
-                stream, state.positions(), head, now.positions()));
     }
 
     private static IOException interrupted(InterruptedException cause) {

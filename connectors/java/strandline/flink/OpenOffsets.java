@@ -89,10 +89,15 @@ final class OpenOffsets implements OffsetsInitializer {
                     TreeMap<Integer, Long> positions = now == null
                             ? newStream(partitions, log, first, end)
                             : knownStream(head, now, source, first, end);
-                    return new StreamEntry(
-                            settings.submission(), 0, 0, positions, new TreeMap<>(), source);
-                },
-                settings.takeover());
+                    return new Opens.Opening(
+                            settings.stream(),
+                            settings.submission(),
+                            settings.freshKey(),
+                            positions,
+                            source,
+                            System.currentTimeMillis(),
+                            settings.takeover());
+                });
     }
 
     private TreeMap<Integer, Long> newStream(

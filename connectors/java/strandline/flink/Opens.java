@@ -1,16 +1,20 @@
 package strandline.flink;
 
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.TreeMap;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
 /**
- * Opens: the versions without deltas that say where a run stands. Twin of {@code
+ * Opens: versions without deltas that state where a run of a stream stands. Twin of {@code
  * strandline/opening.py}.
  *
- * <p>An open is found by its key, along the list that a stream's opens form, so looking for one
- * again and again stays cheap however many versions there are. Appending is idempotent by key.
+ * <p>A fresh start begins a run and takes the stream over; a restore opens the same run again. An
+ * open is found by its key, along the list that a stream's opens form: so an attempt repeated after
+ * a crash or a lost answer finds what it made, and looking for it in a loop stays cheap.
  */
 final class Opens {
     static final int CONTESTED = 8;
@@ -36,15 +40,36 @@ final class Opens {
             JsonNode restored = Json.get(node, "restored");
             return new Key(
                     Json.text(node, "submission"),
-                    restored.isNull() ? null : Json.integer(restored));
+                    restored.isNull() ? null : (Long) Json.integer(restored));
         }
     }
 
     /**
-     * @param entry what the open says about the stream
-     * @param head the version that was head when it was found
-     * @param now what head says about the stream
+     * What a start or a restore wants to state.
+     *
+     * @param positions on a fresh start, where partitions start that the store does not know; on a
+     *     restore those of the restored state, which must equal the store's
+     * @param takeover whether to start although several runs supersede each other
      */
+    record Opening(
+            String stream,
+            String run,
+            Key key,
+            TreeMap<Integer, Long> positions,
+            TreeMap<String, String> source,
+            long timeMs,
+            boolean takeover) {}
+
+    enum Outcome { CREATE, FOUND, SUPERSEDED, RIVAL, GAP, CONTESTED }
+
+    /**
+     * @param version the version to create, or the open's, else head
+     * @param manifest its bytes, of CREATE only
+     * @param entry what the open says about the stream, of CREATE and FOUND
+     */
+    record Decision(Outcome outcome, long version, byte[] manifest, StreamEntry entry) {}
+
+    /** An open that stands in the store; {@code now} is what {@code head} says of the stream. */
     record Found(long version, StreamEntry entry, long head, StreamEntry now) {
         boolean inForce() {
             return now.run().equals(entry.run());
@@ -59,24 +84,19 @@ final class Opens {
         }
     }
 
-    /** Where a new open starts, given what head says about the stream (null: nothing yet). */
+    /** Says what to open, given what head says of the stream (null: nothing yet). */
     interface Start {
-        StreamEntry at(long head, StreamEntry now);
+        Opening at(long head, StreamEntry now);
     }
 
-    /** The open of the key, or null. One call reads a few small files and waits for nothing. */
+    /** The open of the key, or null. Reads a few small files and waits for nothing. */
     static Found find(Store store, String stream, Key key) throws IOException {
-        return find(store, store.head(0), stream, key);
-    }
-
-    private static Found find(Store store, long head, String stream, Key key) throws IOException {
+        long head = store.head(0);
         StreamEntry now = store.read(head).streams().get(stream);
-        for (Long at = now == null ? null : now.open(); at != null; ) {
-            Manifest open = store.read(at);
-            if (key.equals(Key.of(Json.get(open.body(), "key")))) {
-                return new Found(at, open.streams().get(stream), head, now);
+        for (Manifest open : all(now, store::read)) {
+            if (key(open).equals(key)) {
+                return new Found(open.version(), open.streams().get(stream), head, now);
             }
-            at = previous(open);
         }
         return null;
     }
@@ -85,86 +105,145 @@ final class Opens {
     static Found newestOf(Store store, String stream, String submission) throws IOException {
         long head = store.head(0);
         StreamEntry now = store.read(head).streams().get(stream);
-        for (Long at = now == null ? null : now.open(); at != null; ) {
-            Manifest open = store.read(at);
-            if (Key.of(Json.get(open.body(), "key")).submission().equals(submission)) {
-                return new Found(at, open.streams().get(stream), head, now);
+        for (Manifest open : all(now, store::read)) {
+            if (key(open).submission().equals(submission)) {
+                return new Found(open.version(), open.streams().get(stream), head, now);
             }
-            at = previous(open);
         }
         return null;
     }
 
-    /**
-     * Finds the open of the key, or appends it at head; looks again whenever another version was
-     * first. Only a run, position and source of what {@code start} answers are used.
-     *
-     * @param takeover whether to go on although several runs supersede each other
-     */
-    static Found findOrAppend(Store store, String stream, Key key, Start start, boolean takeover)
+    /** Finds the open of the key, or appends what {@code start} says; durable when it returns. */
+    static Found findOrAppend(Store store, String stream, Key key, Start start)
             throws InterruptedException {
         while (true) {
-            Found found = Retry.untilAnswered("open of " + stream,
-                    () -> tryAppend(store, stream, key, start, takeover));
+            Found found = Retry.untilAnswered("open of " + stream, () -> {
+                Found standing = find(store, stream, key);
+                return standing != null ? durable(store, standing) : append(store, stream, start);
+            });
             if (found != null) {
                 return found.requireInForce(stream);
             }
         }
     }
 
-    private static Found tryAppend(
-            Store store, String stream, Key key, Start start, boolean takeover)
+    /** Decides while {@code head} is the newest version. Reads versions, changes nothing. */
+    static Decision decide(long head, Commit.Versions versions, Opening wanted)
             throws IOException {
+        Manifest parent = versions.read(head);
+        StreamEntry now = parent.streams().get(wanted.stream());
+        List<Manifest> opens = all(now, versions);
+        for (Manifest open : opens) {
+            if (key(open).equals(wanted.key())) {
+                StreamEntry entry = open.streams().get(wanted.stream());
+                return entry.run().equals(now.run())
+                        ? new Decision(Outcome.FOUND, open.version(), null, entry)
+                        : new Decision(Outcome.SUPERSEDED, head, null, null);
+            }
+        }
+        Outcome refusal = wanted.key().restored() == null
+                ? refuseStart(opens, wanted)
+                : refuseRestore(now, wanted);
+        return refusal == null
+                ? create(parent, now, wanted)
+                : new Decision(refusal, head, null, null);
+    }
+
+    private static Found append(Store store, String stream, Start start) throws IOException {
         long head = store.head(0);
-        Found found = find(store, head, stream, key);
-        if (found != null) {
-            return found;
+        StreamEntry now = store.read(head).streams().get(stream);
+        Opening wanted = start.at(head, now);
+        Decision decision = decide(head, store::read, wanted);
+        return switch (decision.outcome()) {
+            case CREATE -> store.append(decision.version(), decision.manifest())
+                    ? new Found(decision.version(), decision.entry(), decision.version(),
+                            decision.entry())
+                    : null;
+            case FOUND -> null; // another attempt was first: found at the next turn
+            default -> throw refusal(decision.outcome(), head, now, wanted);
+        };
+    }
+
+    /** The attempt that made it may have died before its folder was durable. */
+    private static Found durable(Store store, Found found) throws IOException {
+        store.append(found.version(), store.manifest(found.version()));
+        return found;
+    }
+
+    /** A stream's opens, newest first: each names the one before it. */
+    private static List<Manifest> all(StreamEntry now, Commit.Versions versions)
+            throws IOException {
+        List<Manifest> opens = new ArrayList<>();
+        for (Long at = now == null ? null : (Long) now.open(); at != null; ) {
+            Manifest open = versions.read(at);
+            if (!open.kind().equals("open")) {
+                throw Fatal.damaged("version " + at + " is named as an open, but is " + open.kind());
+            }
+            opens.add(open);
+            JsonNode previous = Json.get(open.body(), "previous");
+            at = previous.isNull() ? null : (Long) Json.integer(previous);
         }
-        Manifest parent = store.read(head);
-        StreamEntry now = parent.streams().get(stream);
-        long timeMs = System.currentTimeMillis();
-        if (key.restored() == null && now != null && !takeover) {
-            refuseIfContested(store, stream, now.open(), timeMs);
+        return opens;
+    }
+
+    private static Key key(Manifest open) {
+        return Key.of(Json.get(open.body(), "key"));
+    }
+
+    /** Two supervisors must not fence each other for ever. Restores take nothing over. */
+    private static Outcome refuseStart(List<Manifest> opens, Opening wanted) {
+        long since = wanted.timeMs() - CONTESTED_WINDOW_MS;
+        long recent = opens.stream()
+                .filter(open -> key(open).restored() == null && open.timeMs() >= since)
+                .count();
+        return recent < CONTESTED || wanted.takeover() ? null : Outcome.CONTESTED;
+    }
+
+    /** A restore goes on with its own run, exactly where the store stands. */
+    private static Outcome refuseRestore(StreamEntry now, Opening wanted) {
+        if (now == null || !now.run().equals(wanted.run())) {
+            return Outcome.SUPERSEDED;
         }
-        StreamEntry wanted = start.at(head, now);
-        long version = head + 1;
+        if (Commit.ahead(now.positions(), wanted.positions())) {
+            return Outcome.RIVAL;
+        }
+        return Commit.ahead(wanted.positions(), now.positions()) ? Outcome.GAP : null;
+    }
+
+    private static Decision create(Manifest parent, StreamEntry now, Opening wanted) {
+        long version = parent.version() + 1;
+        TreeMap<Integer, Long> positions = new TreeMap<>(wanted.positions());
+        if (now != null) {
+            positions.putAll(now.positions());
+        }
         StreamEntry entry = new StreamEntry(
                 wanted.run(),
                 version,
                 version,
-                wanted.positions(),
+                positions,
                 now == null ? new TreeMap<>() : now.seqs(),
                 wanted.source());
         ObjectNode body = Json.object();
-        body.set("key", key.toJson());
+        body.set("key", wanted.key().toJson());
         body.put("previous", now == null ? null : (Long) now.open());
-        byte[] bytes = parent.next("open", Json.render(body), null, stream, entry, timeMs);
-        return store.append(version, bytes) ? new Found(version, entry, version, entry) : null;
+        byte[] manifest = parent.next(
+                "open", Json.render(body), null, wanted.stream(), entry, wanted.timeMs());
+        return new Decision(Outcome.CREATE, version, manifest, entry);
     }
 
-    /** Two supervisors must not fence each other for ever. */
-    private static void refuseIfContested(Store store, String stream, long newest, long timeMs)
-            throws IOException {
-        int recent = 0;
-        Long at = newest;
-        while (at != null) {
-            Manifest open = store.read(at);
-            if (open.timeMs() < timeMs - CONTESTED_WINDOW_MS) {
-                return;
-            }
-            if (++recent >= CONTESTED) {
-                throw Fatal.because("contested", String.format(
-                        "stream %s was opened %d times within the last %d s, last at version %d:"
-                                + " several jobs take it from each other in turn; stop all but one,"
-                                + " or start with --takeover",
-                        stream, recent, CONTESTED_WINDOW_MS / 1000, newest));
-            }
-            at = previous(open);
-        }
-    }
-
-    private static Long previous(Manifest open) {
-        JsonNode previous = Json.get(open.body(), "previous");
-        return previous.isNull() ? null : (Long) Json.integer(previous);
+    private static SuppressRestartsException refusal(
+            Outcome outcome, long head, StreamEntry now, Opening wanted) {
+        return switch (outcome) {
+            case SUPERSEDED -> Commit.superseded(head, wanted.stream(), now, wanted.run());
+            case CONTESTED -> Fatal.because("contested", String.format(
+                    "stream %s: %d runs or more took it over within %d s, fewer are expected; two"
+                            + " supervisors may be starting the same job: stop one, or start with"
+                            + " --takeover",
+                    wanted.stream(), CONTESTED, CONTESTED_WINDOW_MS / 1000));
+            default -> Fatal.because(outcome == Outcome.GAP ? "gap" : "rival", String.format(
+                    "stream %s: version %d stands at %s, the restored state at %s; start again"
+                            + " without a savepoint: the job goes on from head",
+                    wanted.stream(), head, now.positions(), wanted.positions()));
+        };
     }
 }

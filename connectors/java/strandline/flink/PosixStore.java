@@ -1,6 +1,5 @@
 package strandline.flink;
 
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -14,6 +13,8 @@ import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.UUID;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A store in a folder. Twin of {@code strandline/store/posix.py}.
@@ -23,6 +24,7 @@ import java.util.UUID;
  * nothing here moves a file.
  */
 final class PosixStore implements Store {
+    private static final Logger LOG = LoggerFactory.getLogger(PosixStore.class);
     private static final long VERSIONS_PER_FOLDER = 10_000;
 
     private final Path root;
@@ -42,7 +44,7 @@ final class PosixStore implements Store {
             }
             return Files.readAllBytes(path);
         } catch (NoSuchFileException e) {
-            requireRoot();
+            requireRoot(e);
             return null;
         }
     }
@@ -60,14 +62,20 @@ final class PosixStore implements Store {
     public boolean append(long version, byte[] manifest) throws IOException {
         Path target = path(version);
         Path folder = target.getParent();
-        requireRoot();
+        requireRoot(null);
         makeDurable(folder);
+        if (version > 0 && version % VERSIONS_PER_FOLDER == 0) {
+            // Whoever made the version before may have died before its folder was durable; within
+            // one folder, making this version durable makes that one durable too.
+            force(path(version - 1).getParent());
+        }
         Path temporary = folder.resolve(".tmp-" + UUID.randomUUID());
         boolean created = true;
         try {
             write(temporary, manifest);
             Files.createLink(target, temporary);
         } catch (FileAlreadyExistsException e) {
+            LOG.debug("version {} is taken", version, e);
             created = false;
         } finally {
             Files.deleteIfExists(temporary);
@@ -94,7 +102,7 @@ final class PosixStore implements Store {
                         + ". Nothing was committed: start the job again from the store's head");
             }
         } catch (NoSuchFileException e) {
-            requireRoot();
+            requireRoot(e);
             throw Fatal.damaged(file + " was removed after it was prepared."
                     + " Nothing was committed: start the job again from the store's head");
         }
@@ -106,14 +114,14 @@ final class PosixStore implements Store {
     }
 
     /** An absent folder may be a mount that comes back: an error to wait out, not a decision. */
-    private void requireRoot() throws IOException {
+    private void requireRoot(IOException cause) throws IOException {
         if (!Files.exists(path(0))) {
-            throw new FileNotFoundException("no store at " + root + ", waiting for it");
+            throw new IOException("no store at " + root, cause);
         }
     }
 
     private long listed() throws IOException {
-        requireRoot();
+        requireRoot(null);
         Path newest = newest(root.resolve("versions"), "[0-9]{6}");
         while (newest(newest, "[0-9]{10}\\.json") == null) {
             long before = Long.parseLong(newest.getFileName().toString()) - 1;

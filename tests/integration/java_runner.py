@@ -1,0 +1,38 @@
+"""The Java half of the commit, compiled with its runner and started as a process."""
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+from strandline_flink.jars import compiled, paths
+from strandline_flink.jars.compiling import compile_java, flink_jars
+from strandline_flink.java_home import java
+
+SOURCES = Path(__file__).parents[1] / "java"
+TIMEOUT_S = 60
+
+
+@cache
+def class_path() -> str:
+    """What the runner needs, itself included; compiled once per process."""
+    classes = Path(mkdtemp(prefix="strandline-java-"))
+    libraries = [compiled(), *flink_jars(), *paths("connector")]
+    compile_java(sorted(SOURCES.rglob("*.java")), classes, libraries)
+    return os.pathsep.join(map(str, [classes, *libraries]))
+
+
+def command(*args: str | Path) -> list[str]:
+    options = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=OFF")
+    runner = ("-cp", class_path(), "strandline.flink.VectorRunner")
+    return [str(part) for part in (java(), *options, *runner, *args)]
+
+
+def answer(*args: str | Path) -> str:
+    """The last line that the runner prints; raises with its errors if it fails."""
+    result = subprocess.run(
+        command(*args), capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()[-1]

@@ -1,0 +1,113 @@
+package strandline.flink;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.TreeMap;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+
+/** Runs the Java half of the commit for a Python test, and answers with one line of JSON. */
+public final class VectorRunner {
+    private static final PrintStream OUT =
+            new PrintStream(System.out, true, StandardCharsets.US_ASCII);
+
+    private VectorRunner() {}
+
+    public static void main(String[] args) throws Exception {
+        ObjectNode answer =
+                switch (args[0]) {
+                    case "decide" -> decideAll(Path.of(args[1]));
+                    case "commit" -> commit(Path.of(args[1]), Path.of(args[2]));
+                    case "race" -> race(Path.of(args[1]));
+                    default -> throw new IllegalArgumentException(args[0]);
+                };
+        OUT.println(Json.render(answer));
+    }
+
+    /** Decides every vector of a folder: name to outcome, version and manifest. */
+    private static ObjectNode decideAll(Path folder) throws IOException {
+        ObjectNode verdicts = Json.object();
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "*.json")) {
+            for (Path file : files) {
+                ObjectNode vector = Json.parse(Files.readAllBytes(file));
+                verdicts.set(file.getFileName().toString(), decide(vector));
+            }
+        }
+        return verdicts;
+    }
+
+    private static ObjectNode decide(ObjectNode vector) throws IOException {
+        JsonNode texts = Json.get(vector, "manifests");
+        Commit.Versions versions = version -> {
+            String text = texts.get((int) version).textValue();
+            return Manifest.parse(version, text.getBytes(StandardCharsets.UTF_8));
+        };
+        long head = texts.size() - 1L;
+        ObjectNode verdict = Json.object();
+        if (vector.has("open")) {
+            Opens.Decision decision = Opens.decide(head, versions, opening(vector.get("open")));
+            put(verdict, decision.outcome().name(), decision.version(), decision.manifest());
+        } else {
+            byte[] bytes = Json.text(vector, "committable").getBytes(StandardCharsets.UTF_8);
+            Commit.Decision decision = Commit.decide(head, versions, Committable.parse(bytes));
+            put(verdict, decision.outcome().name(), decision.version(), decision.manifest());
+        }
+        return verdict;
+    }
+
+    private static Opens.Opening opening(JsonNode node) {
+        TreeMap<String, String> source = new TreeMap<>();
+        JsonNode sources = Json.get(node, "source");
+        sources.fieldNames().forEachRemaining(name -> source.put(name, Json.text(sources, name)));
+        return new Opens.Opening(
+                Json.text(node, "stream"),
+                Json.text(node, "run"),
+                Opens.Key.of(Json.get(node, "key")),
+                Json.numbers(node, "positions"),
+                source,
+                Json.integer(node, "time_ms"),
+                Json.get(node, "takeover").booleanValue());
+    }
+
+    /** A version says nothing about a refusal, and a manifest only of what is to be created. */
+    private static void put(ObjectNode verdict, String outcome, long version, byte[] manifest) {
+        boolean stands = outcome.equals("CREATE") || outcome.equals("MINE")
+                || outcome.equals("FOUND");
+        verdict.put("outcome", outcome.toLowerCase(java.util.Locale.ROOT));
+        verdict.put("version", stands ? (Long) version : null);
+        verdict.put("manifest",
+                manifest == null ? null : new String(manifest, StandardCharsets.US_ASCII));
+    }
+
+    private static ObjectNode commit(Path root, Path committable) throws Exception {
+        ObjectNode answer = Json.object();
+        try {
+            Commit.Committed committed = Commit.commit(
+                    new PosixStore(root), Committable.parse(Files.readAllBytes(committable)));
+            answer.put("version", committed.version());
+            answer.put("mine", committed.mine());
+        } catch (SuppressRestartsException e) {
+            answer.put("fatal", e.getCause().getMessage());
+        }
+        return answer;
+    }
+
+    /** Appends version after version, one per byte that it reads; answers each with who won. */
+    private static ObjectNode race(Path root) throws IOException {
+        Store store = new PosixStore(root);
+        long version = 0;
+        OUT.println("ready");
+        while (System.in.read() >= 0) {
+            version++;
+            OUT.println(store.append(version, Json.ascii("java " + version)));
+        }
+        ObjectNode answer = Json.object();
+        answer.put("head", store.head(0));
+        return answer;
+    }
+}
