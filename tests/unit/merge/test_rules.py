@@ -1,0 +1,229 @@
+"""Merge rules against the row-by-row oracle, their limits, and what they refuse."""
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strandline.errors import MergeError
+from strandline.learners.counts import Counts
+from strandline.learners.ftrl import Ftrl
+from strandline.merge import RULES, Part, compose, merge_table
+from strandline.merge.rules import matched_share
+from strandline.spec import CountsSpec, FtrlSpec
+from strandline.tables import Changes, DenseTable, SparseTable, TableDelta
+from tests.oracles.merge import RowPart, gamma, merged_matched, merged_mean, merged_sum
+
+SPECS = {
+    "matched": FtrlSpec(features=("a",), bits=3, alpha=0.1),
+    "matched_l1_l2": FtrlSpec(features=("a",), bits=3, alpha=0.5, l1=0.5, l2=2.0),
+    "sum": FtrlSpec(features=("a",), bits=3, merge="sum"),
+    "mean": FtrlSpec(features=("a",), bits=3, merge="mean"),
+}
+
+small = st.floats(-4, 4, width=32)
+positive = st.floats(0, 16, width=32)
+row_part = st.tuples(small, positive, small, positive, st.integers(1, 50))
+worker = st.dictionaries(st.integers(0, 7), row_part, max_size=8)
+
+
+def delta_of(rows: dict[int, tuple[float, float, float, float, int]]) -> TableDelta:
+    ordered = sorted(rows)
+    columns = [np.array([rows[r][i] for r in ordered], np.float32) for i in range(4)]
+    return TableDelta(
+        np.array(ordered, np.uint32),
+        np.stack(columns[:2], axis=1).reshape(-1, 2),
+        {
+            "dw": columns[2],
+            "contraction": columns[3],
+            "touches": np.array([rows[r][4] for r in ordered], np.uint32),
+        },
+    )
+
+
+def counts_delta(rows: dict[int, tuple[int, int]]) -> TableDelta:
+    values = np.array([rows[r] for r in sorted(rows)], np.int64).reshape(-1, 2)
+    return TableDelta(np.array(sorted(rows), np.uint64), values)
+
+
+@pytest.mark.parametrize("case", SPECS)
+@settings(deadline=None)
+@given(
+    start=st.lists(st.tuples(small, positive), min_size=8, max_size=8),
+    workers=st.lists(worker, min_size=1, max_size=6),
+)
+def test_every_rule_equals_the_oracle(
+    case: str,
+    start: list[tuple[float, float]],
+    workers: list[dict[int, tuple[float, float, float, float, int]]],
+) -> None:
+    spec = SPECS[case]
+    learner = Ftrl("ctr", spec, [0])
+    (schema,) = learner.tables
+    replica = DenseTable(schema, np.array(start, np.float32))
+    untouched = replica.values.copy()
+    shares = [50 + 10 * i for i in range(len(workers))]
+    events = sum(shares)
+    parts = [
+        Part(i, m, delta_of(rows)) for i, (m, rows) in enumerate(zip(shares, workers, strict=True))
+    ]
+    changes = merge_table(learner, schema, replica, parts, events)
+    assert changes.rows.tolist() == sorted(set().union(*workers))
+    assert np.array_equal(replica.values, untouched)
+    for row, add in zip(changes.rows.tolist(), changes.add.astype(np.float64), strict=True):
+        z, n = start[row]
+        pieces = [
+            RowPart(m, *rows[row]) for m, rows in zip(shares, workers, strict=True) if row in rows
+        ]
+        if spec.merge == "sum":
+            expected = merged_sum(z, n, pieces)
+        elif spec.merge == "mean":
+            expected = merged_mean(z, n, pieces, len(workers), events)
+        else:
+            expected = merged_matched(
+                z, n, pieces, events, alpha=spec.alpha, beta=spec.beta, l1=spec.l1, l2=spec.l2
+            )
+        # float64 sums in another order, then one rounding of the change to float32.
+        change = np.subtract(expected, (z, n))
+        assert add == pytest.approx(change, rel=1e-6, abs=1e-9 * (1 + np.abs(expected).max()))
+
+
+@settings(deadline=None)
+@given(
+    start=st.dictionaries(st.integers(0, 9), st.tuples(st.integers(0, 9), st.integers(0, 9))),
+    workers=st.lists(
+        st.dictionaries(st.integers(0, 9), st.tuples(st.integers(0, 2**60), st.integers(0, 2**60))),
+        max_size=5,
+    ),
+)
+def test_counts_add_up_exactly(
+    start: dict[int, tuple[int, int]], workers: list[dict[int, tuple[int, int]]]
+) -> None:
+    learner = Counts("popularity", CountsSpec(feature="a"), 0)
+    (schema,) = learner.tables
+    replica = SparseTable(schema)
+    first = counts_delta(start)
+    replica.add(first.rows, first.add)
+    parts = [Part(i, 1, counts_delta(rows)) for i, rows in enumerate(workers)]
+    changes = merge_table(learner, schema, replica, parts, len(workers))
+    expected = {
+        row: [sum(w.get(row, (0, 0))[i] for w in workers) for i in (0, 1)]
+        for row in set().union(*workers)
+    }
+    assert dict(zip(changes.rows.tolist(), changes.add.tolist(), strict=True)) == expected
+    assert changes.add.dtype == np.int64
+
+
+def test_the_matched_share_goes_from_sum_to_mean() -> None:
+    for workers in (1, 2, 8, 32):
+        c = np.array([float(workers)])
+        assert matched_share(np.array([0.0]), c) == pytest.approx(1.0, abs=1e-6)
+        assert matched_share(np.array([1e9]), c) == pytest.approx(1 / workers)
+    falling = matched_share(np.logspace(-6, 3, 50), np.array([8.0]))
+    assert (np.diff(falling) <= 0).all()
+    assert falling.tolist() == pytest.approx([gamma(s, 8) for s in np.logspace(-6, 3, 50)])
+
+
+def test_one_worker_has_a_matched_share_of_exactly_one() -> None:
+    s = np.concatenate(([0.0], np.logspace(-12, 6, 100)))
+    assert (matched_share(s, np.ones(1)) == 1.0).all()
+
+
+def test_a_row_that_one_worker_touched_takes_its_change_bit_for_bit() -> None:
+    """On either side of l1, and whatever version the worker stood on."""
+    learner = Ftrl("ctr", SPECS["matched_l1_l2"], [0])
+    (schema,) = learner.tables
+    replica = DenseTable(schema, np.full((8, 2), 3.0, np.float32))
+    mine = delta_of({1: (-2.9, 0.7, 1.25, 3.0, 9), 2: (0.1, 0.7, -0.01, 3.0, 9)})
+    other = delta_of({5: (1.0, 1.0, 1.0, 1.0, 1)})
+    changes = merge_table(learner, schema, replica, [Part(0, 9, mine), Part(1, 9, other)], 18)
+    assert changes.add[:2].tobytes() == mine.add.tobytes()
+
+
+def test_where_the_merged_weight_is_zero_z_still_sums() -> None:
+    learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, l1=10.0), [0])
+    (schema,) = learner.tables
+    parts = [Part(i, 5, delta_of({4: (3.0, 1.0, 0.0, 0.1, 5)})) for i in range(2)]
+    changes = merge_table(learner, schema, DenseTable(schema), parts, 10)
+    assert changes.add.tolist() == [[6.0, 2.0]]
+
+
+def test_the_sum_is_taken_in_worker_order_in_float64() -> None:
+    """2²⁴ + 1 is 2²⁴ in float32, and 2⁵³ + 1 is 2⁵³ in float64."""
+    learner = Ftrl("ctr", SPECS["sum"], [0])
+    (schema,) = learner.tables
+
+    def change(*dz: float) -> Any:
+        parts = [Part(i, 1, delta_of({0: (z, 0, 0, 0, 1)})) for i, z in enumerate(dz)]
+        return merge_table(learner, schema, DenseTable(schema), parts[::-1], 9).add[0, 0]
+
+    assert change(2.0**24, 1, 1) == 2.0**24 + 2
+    assert change(2.0**53, 1, 1, -(2.0**53)) == 0
+    assert change(1, 1, 2.0**53, -(2.0**53)) == 2
+
+
+@pytest.mark.parametrize("rule", ["matched", "sum", "mean"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # 3e38 twice, on purpose
+def test_a_value_that_is_not_finite_fails_the_merge(rule: str, bad: float) -> None:
+    learner = Ftrl("ctr", SPECS[rule], [0])
+    (schema,) = learner.tables
+    replica = DenseTable(schema, np.full((8, 2), 3e38, np.float32))
+    parts = [Part(i, 1, delta_of({2: (bad, bad, bad, 1, 1)})) for i in range(2)]
+    with pytest.raises(MergeError, match=r"ctr\.zn, rule .*row 2 would become"):
+        merge_table(learner, schema, replica, parts, 2)
+
+
+def test_counts_beyond_int64_fail_the_merge_instead_of_wrapping() -> None:
+    learner = Counts("popularity", CountsSpec(feature="a"), 0)
+    (schema,) = learner.tables
+    full = counts_delta({3: (2**63 - 1, 0)})
+    parts = [Part(0, 1, full), Part(1, 1, counts_delta({3: (1, 0)}))]
+    with pytest.raises(MergeError, match="beyond int64"):
+        merge_table(learner, schema, SparseTable(schema), parts, 2)
+    with pytest.raises(MergeError, match="beyond int64"):
+        compose([full, full])
+    replica = SparseTable(schema)
+    replica.add(full.rows, full.add)
+    with pytest.raises(MergeError, match="row 3"):
+        merge_table(learner, schema, replica, parts[1:], 1)
+
+
+def test_no_parts_change_nothing() -> None:
+    learner = Ftrl("ctr", SPECS["matched"], [0])
+    (schema,) = learner.tables
+    changes = merge_table(learner, schema, DenseTable(schema), [], 0)
+    assert isinstance(changes, Changes)
+    schema.check(changes.rows, changes.add)
+    assert len(changes.rows) == 0
+
+
+def test_two_parts_of_one_worker_are_refused() -> None:
+    learner = Ftrl("ctr", SPECS["sum"], [0])
+    (schema,) = learner.tables
+    part = Part(1, 1, delta_of({}))
+    with pytest.raises(AssertionError, match="two parts"):
+        merge_table(learner, schema, DenseTable(schema), [part, part], 2)
+
+
+def test_composed_deltas_add_up_over_the_union_of_rows() -> None:
+    first = delta_of({1: (1, 2, 3, 4, 5), 3: (1, 1, 1, 1, 1)})
+    second = delta_of({0: (1, 0, 1, 0, 2)})
+    third = delta_of({1: (0.5, 1, 0, 1, 6)})
+    found = compose([first, second, third])
+    assert found.rows.tolist() == [0, 1, 3]
+    assert found.add.tolist() == [[1, 0], [1.5, 3], [1, 1]]
+    assert {name: stat.tolist() for name, stat in found.stats.items()} == {
+        "dw": [1, 3, 1],
+        "contraction": [0, 5, 1],
+        "touches": [2, 11, 1],
+    }
+
+
+def test_the_spec_offers_the_rules_that_make_sense() -> None:
+    for spec in (FtrlSpec, CountsSpec):
+        offered = set(get_args(spec.__annotations__["merge"]))
+        kind = str(spec.__struct_config__.tag)
+        assert offered == set(RULES[kind])
