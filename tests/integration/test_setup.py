@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ class Machine:
         env = {key: value for key, value in os.environ.items() if key.upper().startswith(NETWORK)}
         env |= {"HOME": str(self.home), "PATH": str(self.path)}
         result = subprocess.run(
-            [str(self.path / command[0]), *command[1:]],
+            [str(self.path / command[0]), *command[1:]],  # an absolute path stays one
             cwd=self.repo,
             env=env,
             stdout=subprocess.PIPE,
@@ -47,16 +48,19 @@ class Machine:
         return result.stdout
 
 
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    yield Machine(tmp_path)
+    shutil.rmtree(tmp_path)  # more than a gigabyte
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_a_bare_machine_becomes_ready_and_stays_so(tmp_path: Path) -> None:
-    machine = Machine(tmp_path)
+def test_a_bare_machine_becomes_ready_and_stays_so(machine: Machine) -> None:
     assert "ready in" in machine.run("make", "setup")
     started_s = time.monotonic()
     assert machine.run("make", "setup") == ""
     assert time.monotonic() - started_s < AGAIN_S_MAX
-    java = machine.repo / ".venv/bin/python"
-    (machine.path / "python").symlink_to(java)
-    print_version = "from strandline_flink.jars import compiled; print(compiled())"
-    assert str(machine.home) in machine.run("python", "-c", print_version)
-    shutil.rmtree(tmp_path / "repo")  # a gigabyte
+    python = str(machine.repo / ".venv" / "bin" / "python")
+    compile_java = "from strandline_flink.jars import compiled; print(compiled())"
+    assert str(machine.home) in machine.run(python, "-c", compile_java)

@@ -21,7 +21,8 @@ from strandline_flink.java_home import java
 OPTIONS = ("-source", "17", "-target", "17", "-encoding", "UTF-8", "-proc:none", "-g", "-warn:none")
 FAULTS = (
     "compareIdentical,deadCode,emptyBlock,fallthrough,finally,hashCode,localHiding,"
-    "noEffectAssign,null,raw,resource,semicolon,static-access,unchecked,unused,uselessTypeCheck"
+    "noEffectAssign,null,raw,resource,semicolon,static-access,unchecked,"
+    "unusedImport,unusedLabel,unusedLocal,unusedPrivate,unusedTypeArgs,uselessTypeCheck"
 )
 COMPILE_TIMEOUT_S = 120
 
