@@ -1,5 +1,6 @@
 """How Flink runs the job: the settings that the exactly-once protocol stands on."""
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -7,7 +8,9 @@ from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 
 from strandline_flink import jars
+from strandline_flink.failure import RUN_FOLDER
 from strandline_flink.options import JobOptions
+from strandline_flink.run_folder import RunFolder
 
 CHECKPOINT_TIMEOUT: Final = "120 s"
 # A failed checkpoint is retried with the next one: a slow store is no reason to start over.
@@ -18,7 +21,7 @@ RESTARTS_MAX: Final = 10
 def environment(options: JobOptions) -> StreamExecutionEnvironment:
     """Make the job's environment: local under `python`, the cluster's under `flink run`."""
     configuration = Configuration()
-    for key, value in settings(options).items():
+    for key, value in (machine_settings() | settings(options)).items():
         configuration.set_string(key, str(value))
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(options.parallelism)
@@ -27,8 +30,14 @@ def environment(options: JobOptions) -> StreamExecutionEnvironment:
     return env
 
 
+def machine_settings() -> dict[str, Any]:
+    """The run folder's settings in a local run, where Flink reads them for the cluster only."""
+    folder = os.environ.get(RUN_FOLDER)
+    return RunFolder(Path(folder)).flink_configuration() if folder else {}
+
+
 def settings(options: JobOptions) -> dict[str, Any]:
-    """Flink's configuration of the job. What belongs to the machine is in its config.yaml."""
+    """Flink's configuration of the job. What belongs to the machine is its own."""
     checkpointing = "execution.checkpointing"
     restart = "restart-strategy"
     return {

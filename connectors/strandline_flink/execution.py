@@ -84,8 +84,9 @@ def _java_process() -> Iterator[None]:
     finally:
         java_gateway.launch_gateway_server_process = launch
         for process in started:
-            assert process.stdin is not None
-            process.stdin.close()  # which tells it to end
+            # Closed first: every Java handle that Python drops later would try to reach it.
+            java_gateway.get_gateway().shutdown()
+            process.terminate()
             try:
                 process.wait(JVM_EXIT_S)
             except subprocess.TimeoutExpired:

@@ -80,6 +80,12 @@ class KafkaSettings:
         check(path, values)
         return cls(values)
 
+    def describe(self) -> str:
+        """How we connect, without secrets."""
+        protocol = self.values.get("security.protocol", "PLAINTEXT")
+        mechanism = self.values.get("sasl.mechanism")
+        return f"{protocol} ({mechanism})" if mechanism else protocol
+
     def java_properties(self) -> dict[str, str]:
         """What the Java client needs; SASL credentials become its login module's line."""
         properties = {

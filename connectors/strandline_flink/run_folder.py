@@ -1,4 +1,4 @@
-"""The folder of one local run: Flink's configuration, its checkpoints, and the logs.
+"""The folder of one local run: Flink's configuration, its temporary files, and the logs.
 
 Nothing in it is needed to go on: a start always begins at the store's head.
 """
@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+import strandline
+import strandline_flink
 from strandline_flink.failure import RUN_FOLDER
 from strandline_flink.java_home import java_home
 
@@ -59,7 +62,7 @@ class RunFolder:
         """Make a new one in the temporary folder, and remove those that are a day old."""
         sweep(Path(tempfile.gettempdir()))
         folder = cls(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")))
-        for name in ("conf", "checkpoints", "tmp", "log"):
+        for name in ("conf", "tmp", "log"):
             (folder.path / name).mkdir()
         configuration = json.dumps(folder.flink_configuration(), indent=1)
         (folder.path / "conf" / "config.yaml").write_text(configuration)  # JSON is YAML
@@ -78,8 +81,8 @@ class RunFolder:
         return {
             "env.java.opts.all": " ".join(java_options),
             "env.java.home": str(java_home()),
-            "execution.checkpointing.storage": "filesystem",
-            "execution.checkpointing.dir": (self.path / "checkpoints").as_uri(),
+            # In the memory of the one process that would read them: state is a few hundred bytes.
+            "execution.checkpointing.storage": "jobmanager",
             "io.tmp.dirs": str(self.path / "tmp"),
             "python.executable": sys.executable,
             "python.client.executable": sys.executable,
@@ -99,7 +102,7 @@ class RunFolder:
             "JAVA_HOME": str(java_home()),
             "JVM_ARGS": HEAP,
             # The interpreter inside the JVM does not know of this virtual environment.
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if Path(path).is_dir()),
+            "PYTHONPATH": os.pathsep.join(module_folders()),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.path / "tmp"),
         }
@@ -107,6 +110,14 @@ class RunFolder:
     def remove(self) -> None:
         """Remove the folder; called when a run has ended well."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def module_folders() -> list[str]:
+    """Where Python finds the installed packages and ours."""
+    ours = [str(Path(module.__file__).parents[1]) for module in (strandline, strandline_flink)]
+    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    asked_for = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return list(dict.fromkeys(path for path in (*ours, *installed, *asked_for) if path))
 
 
 def sweep(parent: Path) -> None:

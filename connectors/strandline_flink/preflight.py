@@ -1,0 +1,124 @@
+"""What a run needs, checked before anything is started: each failure is one clear message."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from strandline.errors import EnvironmentUnfit, SpecError, StoreExists
+from strandline.spec import Spec
+from strandline.store import Store, create_store
+from strandline_flink import jars
+from strandline_flink.java_home import java_home
+from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.options import JobOptions
+
+BROKER_TIMEOUT_MS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The topic that a run reads, as far as its client needs to know it."""
+
+    bootstrap: str
+    name: str
+    settings: KafkaSettings
+
+    def partitions(self) -> int:
+        """How many partitions it has.
+
+        Raises `EnvironmentUnfit` if the broker does not answer, refuses us, or has no such topic.
+        """
+        with self._consumer() as consumer:
+            found = consumer.partitions_for_topic(self.name)
+            if found:
+                return len(found)
+            known = sorted(name for name in consumer.topics() if not name.startswith("__"))
+            raise EnvironmentUnfit(
+                f"topic {self.name!r} does not exist at {self.bootstrap}; it has "
+                f"{', '.join(known[:20]) or 'no topics'}. Create it, or check --topic"
+            )
+
+    def ends(self) -> dict[int, int]:
+        """Per partition the position after its last event that a reader may see."""
+        with self._consumer() as consumer:
+            found = consumer.partitions_for_topic(self.name) or ()
+            ends = consumer.end_offsets([TopicPartition(self.name, each) for each in found])
+        return {partition.partition: end for partition, end in ends.items()}
+
+    @contextlib.contextmanager
+    def _consumer(self) -> Iterator[Any]:
+        try:
+            with quiet_client():
+                consumer = KafkaConsumer(
+                    bootstrap_servers=self.bootstrap.split(","),
+                    bootstrap_timeout_ms=BROKER_TIMEOUT_MS,
+                    isolation_level="read_committed",
+                    enable_auto_commit=False,
+                    **self.settings.client_options(),
+                )
+                try:
+                    yield consumer
+                finally:
+                    consumer.close()
+        except KafkaError as error:
+            raise EnvironmentUnfit(
+                f"no Kafka broker answers at {self.bootstrap} as "
+                f"{self.settings.describe()}: {type(error).__name__}: {error}. "
+                "Start it, or check --bootstrap and --kafka-config"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise EnvironmentUnfit(
+                f"cannot connect to Kafka at {self.bootstrap!r}: {error}. "
+                "Expected HOST:PORT, several with commas"
+            ) from None
+
+
+@contextlib.contextmanager
+def quiet_client() -> Iterator[None]:
+    """Without the client's own words on stderr: what it finds comes back as one error."""
+    logger = logging.getLogger("kafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the checks found."""
+
+    store: Store
+    topic: Topic
+    partitions: int
+
+
+def check(options: JobOptions) -> Checked:
+    """Check everything that would fail later, and make the store if there is none.
+
+    Raises
+    ------
+    SpecError
+        The spec cannot be read, or the store holds another one.
+    EnvironmentUnfit
+        No broker, no topic, wrong credentials, no Java.
+    StoreError
+        The store cannot be read or written.
+    """
+    spec = Spec.load(options.spec)
+    java_home()
+    topic = Topic(options.bootstrap, options.topic, KafkaSettings.load(options.kafka_config))
+    partitions = topic.partitions()
+    try:
+        store = create_store(options.store_url, spec)
+    except StoreExists as error:
+        raise SpecError(f"{options.spec} does not fit the store {options.store}: {error}") from None
+    jars.paths("connector")
+    jars.compiled()
+    return Checked(store, topic, partitions)

@@ -1,0 +1,108 @@
+"""What a run has done so far, read from the versions it commits."""
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from strandline.manifest import Manifest, Prequential, TrainBody
+from strandline.prequential import add_sums
+from strandline.store import Store
+from strandline.store.chain import read_manifest
+
+WINDOW_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """Sums over the versions of one run; `look` takes up those that are new."""
+
+    store: Store
+    stream: str
+    run: str
+    started_s: float = field(default_factory=time.monotonic)
+    head: int = 0
+    opened: int | None = None
+    version: int | None = None
+    versions: int = 0
+    events: int = 0
+    learned: int = 0
+    rejected: int = 0
+    refused: int = 0
+    positions: dict[str, int] = field(default_factory=dict)
+    first_version_s: float | None = None
+    newest_cut_ms: int = 0
+    _sums: dict[str, Prequential] = field(default_factory=dict)
+    _recent: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def look(self) -> bool:
+        """Read the versions that came since the last look; whether one was this run's."""
+        found = False
+        head = self.store.head(self.head)
+        for version in range(self.head + 1, head + 1):
+            found |= self._take(read_manifest(self.store, version))
+        self.head = head
+        return found
+
+    @property
+    def events_per_s(self) -> float:
+        """Events per second over the last seconds."""
+        now_s = time.monotonic()
+        while self._recent and self._recent[0][0] < now_s - WINDOW_S:
+            self._recent.popleft()
+        if not self._recent or self.first_version_s is None:
+            return 0.0
+        since_first_s = now_s - self.started_s - self.first_version_s
+        return sum(events for _, events in self._recent) / min(WINDOW_S, max(since_first_s, 0.5))
+
+    @property
+    def log_loss(self) -> dict[str, float]:
+        """Mean log-loss per learner, of predictions made before each event was learned."""
+        return {
+            name: sums.log_loss / sums.weight for name, sums in self._sums.items() if sums.weight
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The run as JSON."""
+        seconds = time.monotonic() - self.started_s
+        return {
+            "events": self.events,
+            "events_per_s": round(self.events / seconds, 1),
+            "first_version_s": self.first_version_s and round(self.first_version_s, 3),
+            "learned": self.learned,
+            "log_loss": self.log_loss,
+            "opened": self.opened,
+            "positions": self.positions,
+            "refused": self.refused,
+            "rejected": self.rejected,
+            "run": self.run,
+            "seconds": round(seconds, 3),
+            "store": self.store.url,
+            "stream": self.stream,
+            "version": self.version,
+            "versions": self.versions,
+        }
+
+    def _take(self, manifest: Manifest) -> bool:
+        entry = manifest.streams.get(self.stream)
+        if entry is None or entry.version != manifest.version or entry.run != self.run:
+            return False
+        self.version, self.positions = manifest.version, entry.positions
+        body = manifest.body
+        if not isinstance(body, TrainBody):
+            self.opened = manifest.version
+            return True
+        now_s = time.monotonic()
+        if self.first_version_s is None:
+            self.first_version_s = now_s - self.started_s
+        self._recent.append((now_s, body.counts.events))
+        self.newest_cut_ms = manifest.time_ms
+        self.versions += 1
+        self.events += body.counts.events
+        self.learned += body.counts.learned
+        self.rejected += body.counts.rejected
+        self.refused += body.counts.refused
+        for name, sums in body.prequential.items():
+            so_far = self._sums.get(name)
+            self._sums[name] = sums if so_far is None else add_sums((so_far, sums))
+        return True

@@ -1,0 +1,176 @@
+"""A run on this machine: the parent of the job's process, which follows what it commits."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from strandline.compactor import Compactor
+from strandline.errors import EnvironmentUnfit, StoreError
+from strandline.store import Store
+from strandline_flink.children import dying_with_parent
+from strandline_flink.failure import as_error, read_failure
+from strandline_flink.options import JobOptions
+from strandline_flink.preflight import Topic, check
+from strandline_flink.progress import Progress
+from strandline_flink.run_folder import RunFolder
+
+POLL_S: Final = 0.05
+# How long a stop waits for one more version: checkpoint intervals, and a little for a slow disk.
+STOP_INTERVALS: Final = 4
+STOP_EXTRA_S: Final = 2.0
+CHILD_EXIT_S: Final = 30.0
+COMPACT_EVERY: Final = 100
+
+Report = Callable[[Progress], None]
+
+
+class Stop:
+    """SIGTERM or Ctrl-C: once asks for a stop after one more version, twice for one now."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.at_ms = 0
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals, and give them back."""
+        before = {number: signal.signal(number, self._ask) for number in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked += 1
+        self.at_ms = self.at_ms or time.time_ns() // 1_000_000
+
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Run the job until its input ends or it is told to stop; return the run's summary.
+
+    Raises
+    ------
+    StrandlineError
+        What was wrong with the arguments or the machine, or why the job ended.
+    """
+    stop = Stop()
+    with stop.listening():
+        checked = check(options)
+        if options.parallelism > checked.partitions:
+            warn(
+                f"{options.parallelism} workers for {checked.partitions} partitions: "
+                f"{options.parallelism - checked.partitions} will be idle"
+            )
+        progress = Progress(checked.store, options.stream, options.submission)
+        progress.head = checked.store.head()
+        folder = RunFolder.make()
+        child = start(options, folder)
+        try:
+            with compacting(checked.store, warn):
+                follow(child, progress, report, stop)
+                if stop.asked:
+                    wait_for_last(child, progress, report, stop, checked.topic, options)
+        finally:
+            exit_code = end(child)
+        progress.look()
+        failure = read_failure(folder.path)
+        if failure is not None or (exit_code != 0 and not stop.asked):
+            raise as_error(failure, folder.log)
+    folder.remove()
+    return progress.summary() | {"ended": "stopped" if stop.asked else "finished"}
+
+
+def start(options: JobOptions, folder: RunFolder) -> subprocess.Popen[bytes]:
+    """Start the job's process. It dies with this one, and is in the same process group."""
+    command = [sys.executable, str(train_script()), *options.to_args()]
+    with folder.log.open("ab") as log:
+        return subprocess.Popen(
+            dying_with_parent(command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=folder.environment(),
+        )
+
+
+def train_script() -> Path:
+    """`jobs/train.py`: inside the package in a wheel, beside `connectors` in a checkout."""
+    package = Path(__file__).parent
+    for path in (package / "jobs" / "train.py", package.parents[1] / "jobs" / "train.py"):
+        if path.is_file():
+            return path
+    raise EnvironmentUnfit(
+        f"jobs/train.py is missing near {package}; install strandline[flink] anew"
+    )
+
+
+def follow(child: subprocess.Popen[bytes], progress: Progress, report: Report, stop: Stop) -> None:
+    """Report every new version until the job ends or a stop is asked for."""
+    while child.poll() is None and not stop.asked:
+        progress.look()
+        report(progress)
+        time.sleep(POLL_S)
+
+
+def wait_for_last(
+    child: subprocess.Popen[bytes],
+    progress: Progress,
+    report: Report,
+    stop: Stop,
+    topic: Topic,
+    options: JobOptions,
+) -> None:
+    """Wait until a version that began after the stop was asked for stands, or nothing is unread."""
+    if progress.opened is None:
+        return
+    deadline_s = time.monotonic() + STOP_INTERVALS * options.checkpoint_ms / 1000 + STOP_EXTRA_S
+    ends = topic.ends()
+    while child.poll() is None and stop.asked < 2 and time.monotonic() < deadline_s:
+        progress.look()
+        report(progress)
+        read_all = all(progress.positions.get(str(p), 0) >= end for p, end in ends.items())
+        if read_all or progress.newest_cut_ms >= stop.at_ms:
+            return
+        time.sleep(POLL_S)
+
+
+def end(child: subprocess.Popen[bytes]) -> int:
+    """Cancel the job if it runs, and wait until its process is gone."""
+    if child.poll() is None:
+        child.terminate()
+    try:
+        return child.wait(CHILD_EXIT_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+@contextmanager
+def compacting(store: Store, warn: Callable[[str], None]) -> Iterator[None]:
+    """Write bases in a thread. A base only makes opening cheaper: its failure stops nothing."""
+    stop = threading.Event()
+
+    def compact() -> None:
+        try:
+            Compactor(store, COMPACT_EVERY).follow(stop)
+        except StoreError as error:
+            warn(f"no more bases are written by this run: {error}")
+
+    thread = threading.Thread(target=compact, name="compactor")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

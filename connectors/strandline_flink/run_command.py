@@ -1,0 +1,125 @@
+"""`strandline run`: train a model from a Kafka topic on this machine.
+
+What is heavy is imported when the command runs: this module is loaded with every command.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.text import Text
+
+from strandline.cli.arguments import Json, SpecFile
+from strandline.cli.output import count, err, out, print_json, ratio
+from strandline_flink.options import JobOptions
+from strandline_flink.progress import Progress
+
+HELP = {name: each.metadata["help"] for name, each in JobOptions.__dataclass_fields__.items()}
+
+
+def command(
+    spec: SpecFile,
+    bootstrap: Annotated[str, typer.Option(help=HELP["bootstrap"], metavar="HOST:PORT,..")],
+    topic: Annotated[str, typer.Option(help=HELP["topic"])],
+    store: Annotated[str, typer.Option(help=HELP["store"], metavar="FOLDER")],
+    stream: Annotated[str, typer.Option(help=HELP["stream"], metavar="NAME")] = "events",
+    start: Annotated[str, typer.Option("--from", help=HELP["start"], metavar="WHERE")] = "earliest",
+    takeover: Annotated[bool, typer.Option("--takeover", help=HELP["takeover"])] = False,
+    bounded: Annotated[bool, typer.Option("--bounded", help=HELP["bounded"])] = False,
+    parallelism: Annotated[int, typer.Option(help=HELP["parallelism"], metavar="N")] = 1,
+    checkpoint: Annotated[str, typer.Option(help=HELP["checkpoint"], metavar="TIME")] = "500ms",
+    kafka_config: Annotated[
+        str, typer.Option(help=HELP["kafka_config"], metavar="FILE", show_default=False)
+    ] = "",
+    submission: Annotated[str, typer.Option(hidden=True)] = "",
+    json: Json = False,
+) -> None:
+    """Train from a Kafka topic: a version every checkpoint, each an exact prefix of the topic.
+
+    The same command goes on where the store stands, whatever ended the last run. Ctrl-C or
+    SIGTERM stops after one more version.
+
+    Example: [bold]strandline run clicks.toml --bootstrap localhost:9092 --topic clicks --store
+    ./model[/bold]
+    """
+    from strandline_flink.run import run
+
+    options = JobOptions(
+        spec=spec,
+        bootstrap=bootstrap,
+        topic=topic,
+        store=store,
+        stream=stream,
+        start=start,
+        takeover=takeover,
+        bounded=bounded,
+        parallelism=parallelism,
+        checkpoint=checkpoint,
+        kafka_config=kafka_config,
+        submission=submission,
+    )
+    with reporting(quiet=json) as report:
+        summary = run(options, report, lambda text: err().print(f"warning: {text}"))
+    if json:
+        print_json(summary)
+    else:
+        out().print(last_line(summary))
+
+
+@contextmanager
+def reporting(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A line that lives on a terminal; elsewhere one line when the stream is open."""
+    if quiet:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        with Live(Text("starting"), console=err(), refresh_per_second=8, transient=True) as live:
+            yield lambda progress: live.update(Text(line(progress)))
+    else:
+        yield Announcement()
+
+
+class Announcement:
+    """Prints where the stream was opened, once."""
+
+    def __init__(self) -> None:
+        self._done = False
+
+    def __call__(self, progress: Progress) -> None:
+        if not self._done and progress.opened is not None:
+            self._done = True
+            err().print(line(progress))
+
+
+def line(progress: Progress) -> str:
+    """The run in one line."""
+    if progress.opened is None:
+        return "starting Flink"
+    if progress.first_version_s is None:
+        return f"stream {progress.stream} is open at version {progress.opened}; waiting for events"
+    parts = [
+        f"version {progress.version}",
+        f"{count(progress.events)} events",
+        f"{count(round(progress.events_per_s))} events/s",
+        *(f"log-loss {name} {ratio(loss)}" for name, loss in progress.log_loss.items()),
+    ]
+    if progress.rejected:
+        parts.append(f"{count(progress.rejected)} rejected")
+    if progress.refused:
+        parts.append(f"{count(progress.refused)} refused")
+    return " · ".join(parts)
+
+
+def last_line(summary: dict[str, Any]) -> str:
+    """How the run ended."""
+    version = summary["version"]
+    stands = "before its first version" if version is None else f"at version {version}"
+    losses = "".join(
+        f", log-loss {name} {ratio(loss)}" for name, loss in summary["log_loss"].items()
+    )
+    return (
+        f"{summary['ended']} {stands}: {count(summary['events'])} events in "
+        f"{count(summary['versions'])} versions, {count(summary['rejected'])} rejected{losses}"
+    )
