@@ -1,0 +1,5 @@
+"""The command line of the demo."""
+
+
+def command() -> None:
+    """Watch it."""

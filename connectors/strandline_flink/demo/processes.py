@@ -1,0 +1,94 @@
+"""The demo's child processes: each in a session of its own, logging to a file, ended in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from strandline.errors import EnvironmentUnfit
+from strandline_flink.children import dying_with_parent
+
+STOP_TIMEOUT_S = 30.0
+LOG_TAIL_BYTES = 65_536
+
+
+class Child:
+    """One `strandline` command as a child process.
+
+    It has its own session, so Ctrl-C reaches only the demo, which ends its children in order; it
+    is killed if the demo ends in any other way. Standard output and error go to `log_file`, or
+    standard output to `output_file` if there is one.
+    """
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], log_file: Path, output_file: Path | None = None
+    ) -> None:
+        self.name = name
+        self.arguments = list(arguments)
+        self.log_file = log_file
+        self.output_file = output_file
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start the command; the same Python runs it as runs the demo."""
+        command = [sys.executable, "-m", "strandline.cli", *self.arguments]
+        with self.log_file.open("ab") as log, (self.output_file or self.log_file).open("ab") as out:
+            self._process = subprocess.Popen(
+                dying_with_parent(command),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, None while it runs."""
+        assert self._process is not None, f"{self.name} was not started"
+        return self._process.poll()
+
+    def check(self) -> None:
+        """Raise `EnvironmentUnfit`, naming the log file, if the process ended with an error."""
+        if self.exit_code:
+            raise EnvironmentUnfit(
+                f"the demo's {self.name} ended with exit code {self.exit_code}"
+                f"{self._last_words()}\nIts log is {self.log_file}"
+            )
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """End the process: SIGTERM, time to finish, SIGKILL for all that is left of its session."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until it ends by itself. Raises `EnvironmentUnfit` if it does not, or failed."""
+        deadline_s = time.monotonic() + timeout_s
+        while self.exit_code is None:
+            if time.monotonic() > deadline_s:
+                raise EnvironmentUnfit(
+                    f"the demo's {self.name} did not end within {timeout_s:.0f} s."
+                    f" Its log is {self.log_file}"
+                )
+            time.sleep(0.02)
+        self.check()
+
+    def _last_words(self) -> str:
+        """The error that the command printed last, if it printed one."""
+        with self.log_file.open("rb") as log:
+            log.seek(max(0, self.log_file.stat().st_size - LOG_TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        starts = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+        return ":\n" + "\n".join(lines[starts[-1] :][:10]) if starts else "."

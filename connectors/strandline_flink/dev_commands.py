@@ -1,0 +1,153 @@
+"""`strandline dev`: a broker, and events to learn from, on this machine.
+
+Kafka's client and numpy are imported when a command needs them: this module is loaded with every
+command of `strandline`.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strandline.cli.arguments import Json
+from strandline.cli.output import count, err, out, print_json_line
+from strandline.errors import EnvironmentUnfit
+
+POLL_S = 0.5
+
+Folder = Annotated[Path, typer.Option("--folder", help="Data, configuration and log.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65_535, help="0 chooses a free one.")]
+Topics = Annotated[list[str] | None, typer.Option("--topic", help="Make this topic if new.")]
+Partitions = Annotated[int, typer.Option("--partitions", min=1, help="Of each topic made.")]
+Bootstrap = Annotated[
+    str | None, typer.Option("--bootstrap", metavar="HOST:PORT,..", help="The brokers.")
+]
+Topic = Annotated[str | None, typer.Option("--topic", help="The topic, which must be there.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="A file instead of a topic; - for stdout.")
+]
+Rate = Annotated[float, typer.Option("--rate", min=0, help="Events a second; 0: at full speed.")]
+Events = Annotated[
+    int | None, typer.Option("--events", min=0, help="End after so many; default: go on.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same events.")]
+Malformed = Annotated[
+    float, typer.Option("--malformed", min=0, max=1, help="Share that is malformed on purpose.")
+]
+KafkaConfig = Annotated[
+    str, typer.Option("--kafka-config", metavar="FILE", help="TLS and SASL settings.")
+]
+
+
+def broker(
+    folder: Folder = Path("strandline-broker"),
+    port: Port = 0,
+    topic: Topics = None,
+    partitions: Partitions = 4,
+    json: Json = False,
+) -> None:
+    """Run a real Kafka broker until Ctrl-C. Its topics stay in the folder for the next time.
+
+    Example: `strandline dev broker --port 9092 --topic clicks`
+    """
+    from kafka.errors import TopicAlreadyExistsError  # noqa: PLC0415
+
+    from strandline_flink.broker import Broker  # noqa: PLC0415
+
+    stop = stop_event()
+    with Broker(folder, port=port or None) as started:
+        for name in topic or []:
+            try:
+                started.create_topic(name, partitions)
+            except TopicAlreadyExistsError:
+                err().print(f"topic {name} is there already")
+        if json:
+            print_json_line({"bootstrap": started.bootstrap, "pid": started.pid})
+        else:
+            out().print(f"Kafka at {started.bootstrap}, log {started.log_file}; Ctrl-C ends it")
+        while not stop.wait(POLL_S):
+            if not Path("/proc", str(started.pid)).exists():
+                raise EnvironmentUnfit(f"the broker ended by itself, see {started.log_file}")
+
+
+def events(
+    *,
+    bootstrap: Bootstrap = None,
+    topic: Topic = None,
+    output: Output = None,
+    rate: Rate = 20_000,
+    events: Events = None,
+    seed: Seed = 1,
+    malformed: Malformed = 0.001,
+    kafka_config: KafkaConfig = "",
+    json: Json = False,
+) -> None:
+    """Produce click-through events into a topic, or into a file.
+
+    Users click on items; what they like drifts. A small share is malformed on purpose. A topic's
+    events are sent at the rate and acknowledged by all replicas; a file gets them at full speed.
+
+    Examples: `strandline dev events --bootstrap localhost:9092 --topic clicks`,
+    `strandline dev events --output clicks.ndjson --events 100000`
+    """
+    if (bootstrap is None or topic is None) == (output is None):
+        raise typer.BadParameter("expected --bootstrap and --topic, or --output")
+    if output is not None and events is None:
+        raise typer.BadParameter("expected --events with --output: a file must end")
+    if output is not None:
+        total = write_events(islice(endless(seed, malformed), events), output)
+        where = str(output)
+    else:
+        from strandline_flink.kafka_settings import KafkaSettings  # noqa: PLC0415
+        from strandline_flink.producing import paced, produce  # noqa: PLC0415
+
+        stop = stop_event()
+        settings = KafkaSettings.load(kafka_config).client_options()
+        chunks = paced(islice(endless(seed, malformed), events), rate, stop)
+        assert bootstrap is not None, "checked above"
+        assert topic is not None, "checked above"
+        total = produce(bootstrap, topic, chunks, **settings)
+        where = f"topic {topic}"
+    if json:
+        print_json_line({"produced": total})
+    else:
+        err().print(f"{count(total)} events in {where}")
+
+
+def spec() -> None:
+    """Print the spec of the events that `dev events` makes, as TOML.
+
+    Example: `strandline dev spec > clicks.toml`
+    """
+    from strandline_flink.events import clicks_spec  # noqa: PLC0415
+
+    print(clicks_spec(), end="")
+
+
+def endless(seed: int, malformed: float) -> Iterator[bytes]:
+    """Return the events of a seed, without end."""
+    from strandline_flink.events import EventStream  # noqa: PLC0415
+
+    return chain.from_iterable(EventStream(seed, malformed).follow())
+
+
+def write_events(events: Iterator[bytes], output: Path) -> int:
+    """Write one event a line and return how many they are."""
+    total = 0
+    with open("/dev/stdout" if str(output) == "-" else output, "wb") as file:
+        for event in events:
+            file.write(event + b"\n")
+            total += 1
+    return total
+
+
+def stop_event() -> threading.Event:
+    """Return an event that Ctrl-C and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -1,0 +1,5 @@
+"""`python -m strandline.cli`: the command line of this very interpreter."""
+
+from strandline.cli.app import main
+
+main()

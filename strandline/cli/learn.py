@@ -1,0 +1,119 @@
+"""`strandline learn`: from a file of events to versions, without Kafka and without Flink."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import msgspec
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from strandline.cli.arguments import Json, SpecFile
+from strandline.cli.figures import calibration, log_loss
+from strandline.cli.lines import read_lines
+from strandline.cli.output import count, err, out, print_json, printable, ratio
+from strandline.spec import Spec
+from strandline.store import create_store
+
+PROGRESS_EVERY = 1000  # events; showing each one would cost more than learning it
+
+Input = Annotated[
+    str,
+    typer.Option(
+        "--input", "-i", metavar="FILE", help="Events, one JSON object a line; - for stdin.",
+        show_default=False,
+    ),
+]  # fmt: skip
+StorePath = Annotated[
+    str, typer.Option("--store", help="The store's folder; made if new.", show_default=False)
+]
+Stream = Annotated[str, typer.Option("--stream", help="The stream's name in the store.")]
+EpochEvents = Annotated[int, typer.Option("--epoch-events", min=1, help="Events per version.")]
+
+
+def command(
+    spec: SpecFile,
+    *,
+    events: Input,
+    store: StorePath,
+    stream: Stream = "events",
+    epoch_events: EpochEvents = 10_000,
+    json: Json = False,
+) -> None:
+    """Learn from a file of events: the same versions as from a topic, in one process.
+
+    A line is one event, its number is its position. Asked again with the same file, it goes on
+    where the store stands; lines appended since are learned, nothing is learned twice.
+
+    Example: `strandline learn clicks.toml --input events.ndjson --store ./model`
+    """
+    model = Spec.load(spec)
+    with ExitStack() as stack:
+        file = open_input(events, stack)
+        from strandline.local import learn  # noqa: PLC0415  numba takes a second to import
+
+        opened = create_store(store, model)
+        summary = learn(
+            opened,
+            with_progress(file, stack),
+            stream=stream,
+            source={"file": "-" if events == "-" else Path(events).name},
+            epoch_events=epoch_events,
+        )
+    losses = {name: log_loss(sums) for name, sums in summary.prequential.items()}
+    ratios = {name: calibration(sums) for name, sums in summary.prequential.items()}
+    if json:
+        document = msgspec.to_builtins(summary) | {"calibration": ratios, "log_loss": losses}
+        print_json(document | {"store": opened.url})
+        return
+    quality = "".join(
+        f"; {name}: log-loss {ratio(losses[name])}, calibration {ratio(ratios[name], 3)}"
+        for name in sorted(losses)
+    )
+    skipped = f", {count(summary.skipped)} known before" if summary.skipped else ""
+    out().print(
+        f"{opened.url}: {count(summary.learned)} events learned, {count(summary.rejected)} "
+        f"rejected{skipped}{quality}; head is version {summary.version}",
+        soft_wrap=True,
+    )
+
+
+def open_input(path: str, stack: ExitStack) -> BinaryIO:
+    """Open the events; raises BadParameter if there are none to read."""
+    if path == "-":
+        return sys.stdin.buffer
+    try:
+        return stack.enter_context(open(path, "rb"))
+    except OSError as error:
+        raise typer.BadParameter(
+            f"expected a file of events that can be read, got {printable(path)}: {error.strerror}",
+            param_hint="--input",
+        ) from None
+
+
+def with_progress(file: BinaryIO, stack: ExitStack) -> Iterator[bytes]:
+    """Yield the file's records and show on a terminal how far they are read."""
+    bar = stack.enter_context(
+        Progress(
+            TextColumn("learning"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[events]} events"),
+            TimeRemainingColumn(),
+            console=err(),
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+    )
+    size_bytes = file.seek(0, 2) if file.seekable() else None
+    if size_bytes is not None:
+        file.seek(0)
+    task = bar.add_task("learning", total=size_bytes, events="0")
+    read_bytes = 0
+    for index, line in enumerate(read_lines(file)):
+        read_bytes += len(line) + 1
+        if index % PROGRESS_EVERY == 0:
+            bar.update(task, completed=read_bytes, events=count(index))
+        yield line

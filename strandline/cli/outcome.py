@@ -1,0 +1,83 @@
+"""How a command ends: one message and one exit code, never a stack trace for a user's error."""
+
+import os
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from strandline.cli.output import err, printable
+from strandline.errors import StrandlineError
+
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141  # as if ended by SIGPIPE, like every other tool in a pipe
+EXIT_CODES: Final = (
+    "Exit codes: 0 done · 1 failed · 2 wrong usage, spec or event · 3 machine or network unfit · "
+    "4 store · 5 not learnable (too many rejected events, non-finite merge) · "
+    "6 stream and store do not fit · 7 stream contested · 8 commit refused · "
+    "9 superseded by another run (do not restart) · 130 interrupted · 141 output closed"
+)
+
+
+@dataclass(slots=True)
+class Session:
+    """What holds for one call of the command line."""
+
+    debug: bool = False
+
+
+class Commands(TyperGroup):
+    """The command group at whose edge every error becomes a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a closed pipe shows here, not while the interpreter ends
+        except (typer.TyperException, typer.Exit, typer.Abort):
+            raise
+        except StrandlineError as error:
+            if debugging(ctx):
+                raise
+            report(str(error))
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            err().print("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(PIPE_CLOSED) from None
+        except Exception as error:
+            if debugging(ctx):
+                raise
+            report_unexpected(error)
+            raise typer.Exit(1) from None
+        return result
+
+
+def debugging(ctx: typer.Context) -> bool:
+    """Whether `--debug` was given."""
+    return isinstance(ctx.obj, Session) and ctx.obj.debug
+
+
+def report(message: str) -> None:
+    """Print one error for a person; what came from outside cannot steer the terminal."""
+    err().print("error: " + printable(message, keep="\n"))
+
+
+def report_unexpected(error: Exception) -> None:
+    """Print one line for an error of our own, and keep its traceback in a file."""
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="strandline-traceback-", suffix=".txt", delete=False
+        ) as file:
+            traceback.print_exception(error, file=file)
+        where = f"the traceback is in {file.name}"
+    except OSError:
+        where = "add --debug after `strandline` to see the traceback"
+    report(f"unexpected {summary.splitlines()[0]}: a bug of ours; {where}")

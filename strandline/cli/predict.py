@@ -1,0 +1,84 @@
+"""`strandline predict`: events in, scores with the version that gave them out."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Annotated, BinaryIO
+
+import typer
+
+from strandline.cli.arguments import Json, StoreUrl
+from strandline.cli.lines import read_lines
+from strandline.cli.output import err, out, print_json_line, printable
+from strandline.errors import EventRejected
+from strandline.store import open_store
+
+Number = Annotated[
+    int | None, typer.Option("--version", help="Predict with this version; default: head.")
+]
+LearnerName = Annotated[
+    str | None, typer.Option("--learner", help="Which one, if several learners predict.")
+]
+Follow = Annotated[bool, typer.Option("--follow", help="Predict with the newest version, always.")]
+
+
+def command(
+    store: StoreUrl,
+    version: Number = None,
+    learner: LearnerName = None,
+    follow: Follow = False,
+    json: Json = False,
+) -> None:
+    """Predict events from standard input, one JSON object a line; no label is needed.
+
+    Prints one line for each event, in order: score and version. An event that cannot be decoded
+    gets a line with its error, and the exit code is then 2.
+
+    Example: `strandline predict ./model --json < events.ndjson`
+    """
+    from strandline.model import open_model  # noqa: PLC0415  numba takes a second to import
+    from strandline.reader import Reader  # noqa: PLC0415
+
+    if follow and version is not None:
+        raise typer.BadParameter("expected one of --follow and --version, got both")
+    opened = open_store(store)
+    failed = total = 0
+    with ExitStack() as stack:
+        reader = stack.enter_context(Reader(opened)) if follow else None
+        fixed = None if reader else open_model(opened, version)
+        for line in events_from(sys.stdin.buffer):
+            model = reader.model if reader else fixed
+            assert model is not None, "one of the two is there"
+            total += 1
+            try:
+                scores = model.predict([line], learner)
+            except EventRejected as error:
+                failed += 1
+                show_error(str(error), json)
+            else:
+                show_score(float(scores.scores[0]), scores.version, json)
+    if failed:
+        raise EventRejected(f"{failed} of {total} events could not be decoded, see the output")
+
+
+def events_from(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines that hold something; tell a person at a terminal what is expected."""
+    if stream.isatty():
+        err().print("events, one JSON object a line; Ctrl-D ends", style="dim")
+    return (line for line in read_lines(stream) if line.strip())
+
+
+def show_score(score: float, version: int, json: bool) -> None:
+    """Print one prediction."""
+    if json:
+        print_json_line({"score": score, "version": version})
+    else:
+        print(f"{score:.6f}  version {version}", flush=True)
+
+
+def show_error(message: str, json: bool) -> None:
+    """Print one line in place of a prediction."""
+    if json:
+        print_json_line({"error": message})
+    else:
+        out().print(f"error: {printable(message)}", soft_wrap=True)

@@ -1,0 +1,87 @@
+"""`strandline show`: all that one version records, and the events that were rejected."""
+
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from strandline.canonical import sha256_hex
+from strandline.cli.arguments import Json, StoreUrl
+from strandline.cli.output import out, print_json
+from strandline.cli.rejected import rejected_events
+from strandline.cli.version_view import rejected_table, sections
+from strandline.errors import StoreError
+from strandline.manifest import Manifest, TrainBody
+from strandline.store import Store, open_store
+from strandline.store.chain import log as manifests
+from strandline.store.chain import manifest_bytes, read_manifest
+
+Number = Annotated[
+    int | None, typer.Argument(metavar="[VERSION]", help="Default: head.", show_default=False)
+]
+Rejects = Annotated[
+    bool,
+    typer.Option(
+        "--rejects", help="List rejected events: the version's, or without VERSION the newest."
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rejected events listed.")]
+
+
+def command(
+    store: StoreUrl,
+    version: Number = None,
+    rejects: Rejects = False,
+    limit: Limit = 20,
+    json: Json = False,
+) -> None:
+    """Show everything one version records: positions, counts, quality, deltas, files.
+
+    Examples:
+    `strandline show ./model` (head),
+    `strandline show ./model 12`,
+    `strandline show ./model --rejects` (the newest rejected events, with their bytes)
+    """
+    opened = open_store(store)
+    if version is not None and not 0 <= version <= opened.head():
+        raise StoreError(
+            f"{opened.url} has no version {version}: expected 0 to {opened.head()};"
+            f" `strandline log {opened.url}` lists them"
+        )
+    if rejects:
+        show_rejected(opened, version, limit, json)
+        return
+    number = opened.head() if version is None else version
+    manifest = read_manifest(opened, number)
+    if json:
+        data = manifest_bytes(opened, number)
+        digest = sha256_hex(data)
+        print_json({"manifest": msgspec.json.decode(data), "sha256": digest, "store": opened.url})
+        return
+    console = out()
+    for section in sections(manifest, int(time.time() * 1000)):
+        console.print(section)
+
+
+def show_rejected(store: Store, version: int | None, limit: int, json: bool) -> None:
+    """Print the rejected events of one version, or the newest ones of the store."""
+    found: list[dict[str, Any]] = []
+    for manifest in newest(store) if version is None else [read_manifest(store, version)]:
+        if isinstance(manifest.body, TrainBody) and manifest.body.rejects.file is not None:
+            found += rejected_events(store, manifest.version, manifest.body.rejects.file)
+        if len(found) >= limit:
+            break
+    if json:
+        print_json({"rejects": found[:limit], "store": store.url})
+    elif found:
+        out().print(rejected_table(found[:limit]))
+    else:
+        where = "" if version is None else f" in version {version}"
+        out().print(f"no event was rejected{where}")
+
+
+def newest(store: Store) -> Iterator[Manifest]:
+    """Yield the manifests of the store, newest first."""
+    return manifests(store)
