@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -78,9 +79,10 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
         child = start(options, folder)
         try:
             with compacting(checked.store, warn):
-                follow(child, progress, report, stop)
+                watch = Watch(child, progress, report, stop)
+                watch.follow()
                 if stop.asked:
-                    wait_for_last(child, progress, report, stop, checked.topic, options)
+                    watch.wait_for_last(checked.topic, options.checkpoint_ms)
         finally:
             exit_code = end(child)
         progress.look()
@@ -115,33 +117,41 @@ def train_script() -> Path:
     )
 
 
-def follow(child: subprocess.Popen[bytes], progress: Progress, report: Report, stop: Stop) -> None:
-    """Report every new version until the job ends or a stop is asked for."""
-    while child.poll() is None and not stop.asked:
-        progress.look()
-        report(progress)
-        time.sleep(POLL_S)
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A running job and who wants to know about it."""
 
+    child: subprocess.Popen[bytes]
+    progress: Progress
+    report: Report
+    stop: Stop
 
-def wait_for_last(
-    child: subprocess.Popen[bytes],
-    progress: Progress,
-    report: Report,
-    stop: Stop,
-    topic: Topic,
-    options: JobOptions,
-) -> None:
-    """Wait until a version that began after the stop was asked for stands, or nothing is unread."""
-    if progress.opened is None:
-        return
-    deadline_s = time.monotonic() + STOP_INTERVALS * options.checkpoint_ms / 1000 + STOP_EXTRA_S
-    ends = topic.ends()
-    while child.poll() is None and stop.asked < 2 and time.monotonic() < deadline_s:
-        progress.look()
-        report(progress)
-        read_all = all(progress.positions.get(str(p), 0) >= end for p, end in ends.items())
-        if read_all or progress.newest_cut_ms >= stop.at_ms:
+    def follow(self) -> None:
+        """Report every new version until the job ends or a stop is asked for."""
+        while self.child.poll() is None and not self.stop.asked:
+            self._look()
+
+    def wait_for_last(self, topic: Topic, checkpoint_ms: int) -> None:
+        """Wait for a version that began after the stop was asked for, or until nothing is unread.
+
+        A second signal, and a few checkpoint intervals without one, end the wait.
+        """
+        if self.progress.opened is None:
             return
+        deadline_s = time.monotonic() + STOP_INTERVALS * checkpoint_ms / 1000 + STOP_EXTRA_S
+        ends = topic.ends()
+        while self.child.poll() is None and self.stop.asked < 2 and time.monotonic() < deadline_s:
+            self._look()
+            positions = self.progress.positions
+            read_all = all(
+                positions.get(str(partition), 0) >= end for partition, end in ends.items()
+            )
+            if read_all or self.progress.newest_cut_ms >= self.stop.at_ms:
+                return
+
+    def _look(self) -> None:
+        self.progress.look()
+        self.report(self.progress)
         time.sleep(POLL_S)
 
 

@@ -22,6 +22,7 @@ HELP = {name: each.metadata["help"] for name, each in JobOptions.__dataclass_fie
 
 def command(
     spec: SpecFile,
+    *,
     bootstrap: Annotated[str, typer.Option(help=HELP["bootstrap"], metavar="HOST:PORT,..")],
     topic: Annotated[str, typer.Option(help=HELP["topic"])],
     store: Annotated[str, typer.Option(help=HELP["store"], metavar="FOLDER")],
@@ -45,7 +46,7 @@ def command(
     Example: [bold]strandline run clicks.toml --bootstrap localhost:9092 --topic clicks --store
     ./model[/bold]
     """
-    from strandline_flink.run import run
+    from strandline_flink.run import run  # noqa: PLC0415
 
     options = JobOptions(
         spec=spec,

@@ -10,7 +10,6 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -74,7 +73,7 @@ class RunFolder:
         """What the job's process writes, and the JVM's stderr."""
         return self.path / "log" / "train.log"
 
-    def flink_configuration(self) -> Mapping[str, Any]:
+    def flink_configuration(self) -> dict[str, Any]:
         """What belongs to this machine; the job's own settings are in `environment`."""
         java_options = [f"--add-opens={name}=ALL-UNNAMED" for name in OPENED.split()]
         java_options += [f"--add-exports={name}=ALL-UNNAMED" for name in EXPORTED.split()]
@@ -114,7 +113,7 @@ class RunFolder:
 
 def module_folders() -> list[str]:
     """Where Python finds the installed packages and ours."""
-    ours = [str(Path(module.__file__).parents[1]) for module in (strandline, strandline_flink)]
+    ours = [str(Path(module.__path__[0]).parent) for module in (strandline, strandline_flink)]
     installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     asked_for = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return list(dict.fromkeys(path for path in (*ours, *installed, *asked_for) if path))
