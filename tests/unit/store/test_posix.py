@@ -1,0 +1,254 @@
+import errno
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strandline.canonical import sha256_hex
+from strandline.errors import NoStore, StoreDamaged, StoreUnavailable
+from strandline.limits import MANIFEST_BYTES_MAX, SPEC_BYTES_MAX
+from strandline.store import PosixStore, posix, publish
+from tests.unit.store.disk import Crash, Disk
+
+PROCESSES = 4
+ROUNDS = 100
+
+
+def test_layout_is_the_documented_one(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    for version in range(2):
+        store.append(version, b"{}")
+    shas = [store.stage(kind, b"x").sha256 for kind in ("delta", "rejects", "spec")]
+    store.put_base(1, b"x")
+    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert files == [
+        "bases/0000000001.safetensors",
+        f"deltas/{shas[0]}.safetensors",
+        f"rejects/{shas[1]}.jsonl",
+        f"spec/{shas[2]}.json",
+        "versions/000000/0000000000.json",
+        "versions/000000/0000000001.json",
+    ]
+
+
+def race(url: str, process: int) -> list[int]:
+    store = PosixStore(Path(url))
+    return [v for v in range(ROUNDS) if store.append(v, f"{process}".encode())]
+
+
+def test_one_winner_per_number_among_processes(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        wins = pool.starmap(race, [(str(tmp_path), n) for n in range(PROCESSES)], chunksize=1)
+    assert sorted(version for won in wins for version in won) == list(range(ROUNDS))
+    store = PosixStore(tmp_path)
+    for process, won in enumerate(wins):
+        assert all(store.manifest(version) == f"{process}".encode() for version in won)
+    assert list(tmp_path.rglob(".tmp-*")) == []
+
+
+def test_head_over_many_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posix, "VERSIONS_PER_FOLDER", 3)
+    store = PosixStore(tmp_path)
+    for version in range(14):
+        assert store.append(version, b"{}")
+        assert [store.head(hint) for hint in range(17)] == [version] * 17
+    assert len(os.listdir(tmp_path / "versions")) == 5
+
+
+def test_head_when_the_newest_folder_is_empty_or_foreign(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    store.append(0, b"{}")
+    store.append(1, b"{}")
+    (tmp_path / "versions/000001").mkdir()
+    (tmp_path / "versions/000002").mkdir()
+    (tmp_path / "versions/000002/.tmp-dead").touch()
+    (tmp_path / "versions/lost+found").mkdir()
+    (tmp_path / "versions/000000/9999999999.json~").touch()
+    (tmp_path / "versions/000000/.tmp-9999999999.json").touch()
+    assert store.head() == 1
+
+
+def test_head_probes_above_a_listing_that_lags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PosixStore(tmp_path)
+    for version in range(6):
+        store.append(version, b"{}")
+    disk = Disk()
+    monkeypatch.setattr(posix, "os", disk)
+    monkeypatch.setattr(
+        disk, "listdir", lambda p: [n for n in os.listdir(p) if n[9:] != "5.json"], raising=False
+    )
+    assert store.head() == 5
+
+
+def test_temporary_files_of_dead_writers_are_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PosixStore(tmp_path)
+    store.append(0, b"{}")
+    disk = Disk()
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "os", disk)
+        disk.arm(3)
+        for attempt in (lambda: store.append(1, b"{}"), lambda: store.put_base(0, b"x")):
+            with pytest.raises(Crash):
+                attempt()
+    assert len(list(tmp_path.rglob(".tmp-*"))) == 1
+    assert store.head() == 0
+    assert store.bases() == []
+    assert store.append(1, b"{}")
+
+
+def test_a_lost_answer_to_the_link_is_a_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS repeats a request whose answer was lost, and then says that the name is taken."""
+
+    class Nfs(Disk):
+        def link(self, source: Path, target: Path) -> None:
+            super().link(source, target)
+            raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(publish, "os", Nfs())
+    assert PosixStore(tmp_path).append(0, b"{}")
+    assert not PosixStore(tmp_path).append(0, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "remedy"),
+    [
+        ("write", errno.ENOSPC, "free some space"),
+        ("write", errno.EDQUOT, "quota"),
+        ("open", errno.EACCES, "permission denied"),
+        ("open", errno.EROFS, "read-write"),
+        ("link", errno.EPERM, "hard links"),
+        ("fsync", errno.EIO, "check it"),
+        ("mkdir", errno.ENOTDIR, "check the path"),
+    ],
+)
+def test_refusals_of_the_system_name_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, call: str, number: int, remedy: str
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    store = PosixStore(tmp_path)
+    disk = Disk()
+    monkeypatch.setattr(disk, call, refuse)
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "os", disk)
+        for attempt in (
+            lambda: store.append(0, b"{}"),
+            lambda: store.stage("delta", b"{}"),
+            lambda: store.put_base(0, b"{}"),
+        ):
+            with pytest.raises(StoreUnavailable, match=remedy) as caught:
+                attempt()
+            assert os.strerror(number) in str(caught.value)
+            assert str(tmp_path) in str(caught.value)
+    assert store.append(0, b"{}")
+
+
+def test_a_full_file_system_leaves_the_store_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(Disk):
+        def write(self, descriptor: int, data: memoryview) -> int:
+            if len(data) == 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(descriptor, data)
+
+    store = PosixStore(tmp_path)
+    store.append(0, b"{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "os", Full())
+        with pytest.raises(StoreUnavailable, match="full"):
+            store.append(1, b"the manifest")
+    assert store.head() == 0
+    assert list(tmp_path.rglob(".tmp-*")) == []
+
+
+def test_an_fsync_that_failed_is_never_repeated_on_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second fsync may report success for pages that the first one has lost."""
+    synced: list[int] = []
+
+    class Sick(Disk):
+        def fsync(self, descriptor: int) -> None:
+            inode = os.fstat(descriptor).st_ino
+            if str(os.readlink(f"/proc/self/fd/{descriptor}")).rpartition("/")[2].startswith("."):
+                synced.append(inode)
+                kept.append(os.dup(descriptor))  # so that no other file gets the same inode
+                if len(synced) < 3:
+                    raise OSError(errno.EIO, "Input/output error")
+
+    kept: list[int] = []
+    monkeypatch.setattr(publish, "os", Sick())
+    store = PosixStore(tmp_path)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            store.append(0, b"{}")
+        assert store.manifest(0) is None
+    assert store.append(0, b"{}")
+    assert len(set(synced)) == 3
+    for descriptor in kept:
+        os.close(descriptor)
+
+
+def test_oversized_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    store.append(0, b"{}")
+    with (tmp_path / "versions/000000/0000000001.json").open("wb") as file:
+        file.truncate(MANIFEST_BYTES_MAX + 1)
+    with pytest.raises(StoreDamaged, match="16777217 bytes, at most 16777216"):
+        store.manifest(1)
+    sha256 = store.stage("spec", b"{}").sha256
+    with (tmp_path / f"spec/{sha256}.json").open("wb") as file:
+        file.truncate(1 << 40)  # a hole: takes no space
+    with pytest.raises(StoreDamaged, match=f"at most {SPEC_BYTES_MAX} are read"):
+        store.read("spec", sha256)
+
+
+def test_a_mapped_base_outlives_its_name(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    store.put_base(3, b"parameters")
+    base = store.base(3)
+    (tmp_path / "bases/0000000003.safetensors").unlink()
+    assert bytes(base) == b"parameters"
+
+
+def test_an_empty_base_is_damage(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    store.put_base(3, b"")
+    with pytest.raises(StoreDamaged, match="empty"):
+        store.base(3)
+
+
+def test_a_file_staged_by_a_dead_attempt_is_made_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PosixStore(tmp_path).stage("delta", b"same")
+    disk = Disk()
+    monkeypatch.setattr(posix, "os", disk)
+    monkeypatch.setattr(publish, "os", disk)
+    PosixStore(tmp_path).stage("delta", b"same")
+    name = f"{sha256_hex(b'same')}.safetensors"
+    assert disk.steps[-2:] == [("fsync", "deltas"), ("fsync", name)]
+
+
+def test_a_folder_that_is_gone_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(NoStore, match="holds no store"):
+        PosixStore(tmp_path / "gone").head()
+    assert PosixStore(tmp_path / "gone").bases() == []
+
+
+def test_no_rename_in_the_store() -> None:
+    """A rename overwrites: whoever came first would lose the number."""
+    folder = Path(posix.__file__).parent
+    sources = "".join(path.read_text() for path in folder.glob("*.py"))
+    for call in ("os.rename", "os.replace", ".rename(", ".replace(", "shutil"):
+        assert call not in sources
