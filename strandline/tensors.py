@@ -83,10 +83,11 @@ def decode(data: bytes | memoryview) -> tuple[Tensors, dict[str, str]]:
             f"not a safetensors file: a header of {size} bytes in a file of {len(view)} bytes"
         )
     try:
-        header = json.loads(bytes(view[8 : 8 + size]), object_pairs_hook=_unique)
+        raw = json.loads(bytes(view[8 : 8 + size]), object_pairs_hook=_unique)
+        header = msgspec.convert(raw, dict[str, Any])
         metadata = msgspec.convert(header.pop(METADATA, {}), dict[str, str])
         entries = msgspec.convert(header, dict[str, _Entry])
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise StoreDamaged(f"not a safetensors file: {error}") from error
     body = view[8 + size :]
     return _arrays(entries, body), metadata

@@ -1,0 +1,53 @@
+"""Make the golden delta and base files anew: a change of them is a change of the format.
+
+Run from the repository's root: `python -m tests.golden.make_delta_files`.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from strandline.base import encode_base
+from strandline.delta import DeltaFile
+from strandline.manifest import genesis
+from strandline.tables import Changes, Parameters, TableSchema, empty_table
+
+HERE: Final = Path(__file__).parent
+SCHEMAS: Final = {
+    "ctr.zn": TableSchema("ctr.zn", 2, "float32", 8),
+    "popularity.counts": TableSchema("popularity.counts", 2, "int64"),
+    "mean.sums": TableSchema("mean.sums", 1, "float64", 4),
+}
+
+
+def delta_file() -> DeltaFile:
+    changes = {
+        "ctr.zn": Changes(
+            np.array([1, 6], np.uint32), np.array([[0.5, 0.25], [-1.5, 2]], np.float32)
+        ),
+        "popularity.counts": Changes(
+            np.array([7, 2**63], np.uint64), np.array([[3, 1], [1, 0]], np.int64)
+        ),
+        "mean.sums": Changes(np.array([2], np.uint32), np.array([[0.1]])),
+    }
+    return DeltaFile("events", "0" * 31 + "1", {"0": 100, "10": 7, "2": 0}, changes)
+
+
+def parameters() -> Parameters:
+    tables: Parameters = {name: empty_table(schema) for name, schema in SCHEMAS.items()}
+    for name, change in delta_file().changes.items():
+        tables[name].add(change.rows, change.add)
+    return tables
+
+
+def golden() -> dict[Path, bytes]:
+    return {
+        HERE / "delta" / "three_tables.safetensors": delta_file().encode(),
+        HERE / "base" / "three_tables.safetensors": encode_base(0, genesis("0" * 64), parameters()),
+    }
+
+
+if __name__ == "__main__":
+    for path, data in golden().items():
+        path.write_bytes(data)

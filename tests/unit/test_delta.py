@@ -1,0 +1,88 @@
+"""Delta files: the same bytes for the same content, and what readers refuse."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from strandline.delta import DeltaFile
+from strandline.errors import DeltaDamaged
+from strandline.tables import Changes
+from strandline.tensors import decode, encode
+from tests.golden.make_delta_files import SCHEMAS, delta_file, golden
+
+Damage = Callable[[dict[str, NDArray[Any]], dict[str, str]], object]
+
+
+@pytest.mark.parametrize("path", golden(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_golden_files_have_not_changed(path: Path) -> None:
+    assert path.read_bytes() == golden()[path]
+
+
+def test_a_golden_file_is_read() -> None:
+    (path,) = (path for path in golden() if path.parent.name == "delta")
+    expected, found = delta_file(), DeltaFile.decode(path.read_bytes(), SCHEMAS)
+    assert (found.stream, found.run) == (expected.stream, expected.run)
+    assert found.before == {"0": 100, "10": 7, "2": 0}
+    assert found.changes.keys() == expected.changes.keys()
+    for name, change in expected.changes.items():
+        np.testing.assert_array_equal(found.changes[name].rows, change.rows)
+        np.testing.assert_array_equal(found.changes[name].add, change.add)
+
+
+def test_a_table_without_rows_is_left_out() -> None:
+    empty = Changes(np.empty(0, np.uint32), np.empty((0, 2), np.float32))
+    data = DeltaFile("events", "0" * 32, {}, {"ctr.zn": empty}).encode()
+    assert DeltaFile.decode(data, SCHEMAS).changes == {}
+
+
+def put(name: str, value: NDArray[Any]) -> Damage:
+    return lambda tensors, _: tensors.update({name: value})
+
+
+def say(key: str, value: str) -> Damage:
+    return lambda _, metadata: metadata.update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (say("format", "2"), "format '2'"),
+        (say("extra", "1"), "extra"),
+        (lambda _, metadata: metadata.pop("run"), "metadata"),
+        (say("before", "{"), "no JSON"),
+        (say("before", '{"0":true}'), "expected positions"),
+        (say("before", "[1]"), "expected positions"),
+        (lambda tensors, _: tensors.pop("ctr.zn/rows"), r"'ctr.zn': tensors \['add'\]"),
+        (put("ctr.zn/dw", np.ones(2, np.float32)), "dw"),
+        (put("loose", np.ones(2, np.float32)), "table ''"),
+        (put("ctr.zn/rows", np.array([1, 6], np.uint64)), "rows are uint64"),
+        (put("ctr.zn/rows", np.array([[1, 6]], np.uint32)), "rows are uint32 of shape"),
+        (put("ctr.zn/rows", np.array([6, 1], np.uint32)), "not sorted"),
+        (put("ctr.zn/rows", np.array([6, 6], np.uint32)), "not sorted, or one occurs twice"),
+        (put("ctr.zn/rows", np.array([1, 8], np.uint32)), "row 8 of a table of 8"),
+        (put("ctr.zn/add", np.ones((2, 2))), "changes are float64"),
+        (put("ctr.zn/add", np.ones((2, 3), np.float32)), r"shape \(2, 3\)"),
+        (put("ctr.zn/add", np.ones((1, 2), np.float32)), r"shape \(1, 2\)"),
+        (put("ctr.zn/add", np.full((2, 2), np.inf, np.float32)), "not finite"),
+        (put("ctr.zn/add", np.full((2, 2), np.nan, np.float32)), "not finite"),
+    ],
+)
+def test_what_cannot_be_added_is_refused(damage: Damage, says: str) -> None:
+    tensors, metadata = decode(delta_file().encode())
+    damage(tensors, metadata)
+    with pytest.raises(DeltaDamaged, match=says):
+        DeltaFile.decode(encode(tensors, metadata), SCHEMAS)
+
+
+def test_a_delta_of_another_model_is_refused() -> None:
+    with pytest.raises(DeltaDamaged, match=r"'mean.sums': the spec has only \['ctr.zn'\]"):
+        DeltaFile.decode(delta_file().encode(), {"ctr.zn": SCHEMAS["ctr.zn"]})
+
+
+def test_a_file_cut_short_is_refused() -> None:
+    with pytest.raises(DeltaDamaged, match="delta file: tensor"):
+        DeltaFile.decode(delta_file().encode()[:-1], SCHEMAS)

@@ -1,0 +1,217 @@
+"""The merger: what a cut holds, whatever order it arrives in, and what it refuses."""
+
+import itertools
+
+import numpy as np
+import pytest
+from msgspec import structs
+
+from strandline.base import add_changes, parameters_at, schemas_of
+from strandline.block import Mark, Span
+from strandline.delta import DeltaFile
+from strandline.errors import DeltaDamaged, Gap, MergeError
+from strandline.learners.loading import make_learners
+from strandline.merger import Merger
+from strandline.model import open_model
+from strandline.prepared import Prepared, committable_from
+from strandline.spec import Spec
+from strandline.store import Store, create_store, read_manifest
+from strandline.tables import Changes
+from strandline.transaction import open_stream
+from strandline.worker_delta import WorkerDelta
+from tests.jobs import Job
+from tests.oracles import sequential
+from tests.streams import clicks, clicks_spec
+
+SPEC = clicks_spec(bits=12)
+SCHEMAS = schemas_of(make_learners(SPEC))
+
+
+def file_of(store: Store, prepared: Prepared) -> DeltaFile:
+    (file,) = prepared.body.files
+    return DeltaFile.decode(store.read("delta", file.ref), SCHEMAS)
+
+
+def test_an_aborted_checkpoint_gives_one_cut_two_deltas_of_one_worker() -> None:
+    job = Job(create_store("memory:", SPEC), 2)
+    job.feed(0, clicks(300, 1))
+    job.mark(0)  # the barrier of a checkpoint that is aborted before it reaches worker 1
+    job.feed(0, clicks(200, 2))
+    job.feed(1, clicks(100, 3))
+    job.mark(0)
+    job.mark(1)
+    prepared = job.cut()
+    assert prepared.moves == (Span(0, 0, 500), Span(1, 0, 100))
+    assert prepared.seqs == {"0": 2, "1": 1}
+    assert [(d.worker, d.seq, d.events) for d in prepared.body.deltas] == [
+        (0, 1, 300),
+        (0, 2, 200),
+        (1, 1, 100),
+    ]
+    job.commit()
+    records = [*clicks(300, 1), *clicks(200, 2), *clicks(100, 3)]
+    counts = sequential.run(SPEC, records).counts["popularity"]
+    rows, values = open_model(job.store)._parameters["popularity.counts"].items()
+    assert dict(zip(rows.tolist(), map(tuple, values.tolist()), strict=True)) == counts
+
+
+def test_two_deltas_of_one_worker_come_to_what_one_delta_comes_to() -> None:
+    parts = clicks(300, 1), clicks(200, 2)
+    twice, once = (Job(create_store("memory:", SPEC)) for _ in range(2))
+    twice.feed(0, parts[0])
+    twice.mark(0)
+    twice.feed(0, parts[1])
+    twice.mark(0)
+    once.epoch({0: [*parts[0], *parts[1]]})
+    two, one = file_of(twice.store, twice.cut()), file_of(once.store, once.prepared[0])
+    for name, change in one.changes.items():
+        np.testing.assert_array_equal(two.changes[name].rows, change.rows)
+        np.testing.assert_allclose(two.changes[name].add, change.add, rtol=1e-5, atol=1e-6)
+
+
+def started(store: Store, workers: int) -> tuple[Merger, list[WorkerDelta]]:
+    job = Job(store, workers)
+    for index in range(workers):
+        job.feed(index, clicks(200, index))
+    deltas = [
+        worker.mark(Mark(1, tuple(job.moves[index]))) for index, worker in enumerate(job.workers)
+    ]
+    merger = Merger(store, job.stream)
+    merger.start(job.run, job.start)
+    return merger, deltas
+
+
+def test_the_order_of_arrival_changes_no_byte() -> None:
+    answers = set()
+    for order in itertools.permutations(range(3)):
+        merger, deltas = started(create_store("memory:", SPEC), 3)
+        for index in order:
+            merger.add(deltas[index])
+        answers.add(merger.cut(1, 5).encode())
+    assert len(answers) == 1
+
+
+def test_a_cut_with_deltas_of_some_workers_only() -> None:
+    merger, deltas = started(create_store("memory:", SPEC), 3)
+    merger.add(deltas[2])
+    prepared = merger.cut(1, 5)
+    assert (prepared.seqs, prepared.moves) == ({"2": 1}, (Span(2, 0, 200),))
+    merger.add(deltas[0])
+    assert merger.cut(2, 6).seqs == {"0": 1}
+    assert merger.cut(3, 7).moves == ()
+
+
+def test_an_empty_cut_needs_no_start() -> None:
+    prepared = Merger(create_store("memory:", SPEC), "events").cut(1, 5)
+    assert (prepared.run, prepared.start, prepared.moves) == ("", 0, ())
+    assert (prepared.body.files, prepared.body.counts.events) == ([], 0)
+
+
+def test_every_start_says_the_same() -> None:
+    store = create_store("memory:", SPEC)
+    merger = Merger(store, "events")
+    merger.start("1" * 32, 0)
+    merger.start("1" * 32, 0)
+    with pytest.raises(AssertionError, match="then as"):
+        merger.start("2" * 32, 0)
+
+
+def test_a_late_commit_leaves_the_mergers_own_changes_in_its_replica() -> None:
+    """Rule `matched` must see every cut before this one, published or not."""
+    store = create_store("memory:", SPEC)
+    job = Job(store, 2)
+    replicas = []
+    for seed in range(4):
+        prepared = job.epoch({0: clicks(100, seed), 1: clicks(100, seed + 10)})
+        replicas.append(prepared.body.files[0].replica)
+        job.commit(keep=2)
+    assert replicas == [1, 1, 1, 2]
+    assert len(job.merger._replica.pending) == 3  # type: ignore[union-attr]
+    job.commit()
+    local = job.merger._replica.local  # type: ignore[union-attr]
+    head = parameters_at(store, make_learners(SPEC), store.head())
+    for name, table in head.items():
+        assert table.items()[1].tobytes() == local[name].items()[1].tobytes()
+
+
+def test_late_and_prompt_commits_of_one_stream_make_the_same_files() -> None:
+    """Published + pending has the same bits either way, so only the recorded versions differ."""
+    files = []
+    for keep in (0, 3):
+        store = create_store("memory:", SPEC)
+        job = Job(store)
+        made = []
+        for seed in range(5):
+            made.append(job.epoch({0: clicks(100, seed)}).body.files[0].sha256)
+            job.commit(keep=keep)
+        files.append(made)
+    assert files[0] == files[1]
+
+
+def test_published_versions_are_taken_up_between_cuts_only() -> None:
+    store = create_store("memory:", SPEC)
+    job = Job(store)
+    other = open_stream(store, "other")
+    first = job.epoch({0: clicks(10)})
+    with other.begin() as transaction:
+        transaction.learn(clicks(10, 1))
+    second = job.epoch({0: clicks(10, 2)})
+    assert first.body.files[0].replica == 2
+    assert second.body.files[0].replica == 3
+    job.commit()
+    _, values = open_model(store)._parameters["popularity.counts"].items()
+    assert values[:, 0].sum() == 30
+
+
+def test_moves_that_do_not_join_are_a_gap() -> None:
+    merger, deltas = started(create_store("memory:", SPEC), 1)
+    merger.add(structs.replace(deltas[0], moves=(Span(0, 0, 100),)))
+    merger.add(structs.replace(deltas[0], seq=2, moves=(Span(0, 101, 201),)))
+    with pytest.raises(Gap, match="partition 0 moved to 100 and then from 101 to 201"):
+        merger.cut(1, 5)
+
+
+def test_a_merged_value_that_is_not_finite_is_not_prepared() -> None:
+    spec = Spec.from_json(SPEC.to_json().replace(b'"log1p"', b'"none"'))
+    store = create_store("memory:", spec)
+    job = Job(store, 2)
+    big = b'{"click": 1, "item": "a", "user": 1, "price": 3.0e19}'
+    job.feed(0, [big])  # n is 2.25e38: finite in each worker, not in their sum
+    job.feed(1, [big])
+    assert [job.mark(index).refused for index in (0, 1)] == [None, None]
+    with pytest.raises(MergeError, match=r"ctr\.zn"):
+        job.cut()
+    assert store.head() == 1
+
+
+def test_handed_in_changes_are_checked_before_they_are_staged() -> None:
+    store = create_store("memory:", SPEC)
+    merger = Merger(store, "events")
+    merger.start("1" * 32, 0)
+    wrong = {"ctr.zn": Changes(np.array([1 << 12], np.uint32), np.ones((1, 2), np.float32))}
+    with pytest.raises(DeltaDamaged, match="row 4096"):
+        merger.prepare(wrong, Span(0, 0, 1), 5)
+
+
+def test_a_committable_goes_on_where_the_stream_stands() -> None:
+    store = create_store("memory:", SPEC)
+    job = Job(store, 2)
+    job.epoch({0: clicks(5), 2: clicks(7)})
+    (prepared,) = job.prepared
+    entry = read_manifest(store, 1).streams["events"]
+    data = committable_from(prepared, entry, "events")
+    assert data.startswith(b'{"after":{"0":5,"1":0,"2":7},"before":{"0":0,"1":0},"body":{')
+    assert b'"first":{"2":0}' in data
+    ahead = structs.replace(entry, positions={"0": 5, "1": 0})
+    with pytest.raises(Gap, match="partition 0: the store stands at 5, the epoch goes from 0 to 5"):
+        committable_from(prepared, ahead, "events")
+
+
+def test_the_replica_takes_up_what_readers_read() -> None:
+    store = create_store("memory:", SPEC)
+    job = Job(store)
+    prepared = job.epoch({0: clicks(400)})
+    mine = parameters_at(store, make_learners(SPEC), 1)
+    add_changes(mine, [file_of(store, prepared).changes])
+    local = job.merger._replica.local  # type: ignore[union-attr]
+    assert mine["ctr.zn"].items()[1].tobytes() == local["ctr.zn"].items()[1].tobytes()
