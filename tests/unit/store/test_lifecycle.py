@@ -87,9 +87,10 @@ def test_urls_of_no_known_kind_make_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for attempt in (lambda: create_store(url, SPEC), lambda: open_store(url)):
-        with pytest.raises(StoreUnavailable, match="expected the path of a folder"):
-            attempt()
+    with pytest.raises(StoreUnavailable, match="expected the path of a folder"):
+        create_store(url, SPEC)
+    with pytest.raises(StoreUnavailable, match="expected the path of a folder"):
+        open_store(url)
     assert os.listdir(tmp_path) == []
 
 
@@ -123,9 +124,10 @@ def test_a_fresh_volume_is_empty_enough(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     url = str(tmp_path / "file")
-    for attempt in (lambda: create_store(url, SPEC), lambda: open_store(url)):
-        with pytest.raises(StoreUnavailable, match="Not a directory"):
-            attempt()
+    with pytest.raises(StoreUnavailable, match="Not a directory"):
+        create_store(url, SPEC)
+    with pytest.raises(StoreUnavailable, match="Not a directory"):
+        open_store(url)
 
 
 def test_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:

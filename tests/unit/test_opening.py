@@ -1,0 +1,142 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from strandline.errors import StoreDamaged, StreamContested, Superseded
+from strandline.manifest import OpenBody, OpenKey
+from strandline.opening import CreateOpen, OpenFound, Opening, append_open, decide_open, find_open
+from strandline.store import MemoryStore, read_manifest, verify_chain
+from tests.golden.make_commit_vectors import (
+    B0,
+    B1,
+    C1,
+    C2,
+    FOLDER,
+    OTHER_RUN,
+    RUN,
+    THIRD_RUN,
+    line,
+)
+from tests.unit.test_commit import overtaken, store_of
+
+VECTORS = sorted(p for p in FOLDER.glob("*.json") if "open" in json.loads(p.read_text()))
+KEY = OpenKey(restored=None, submission=RUN)
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_vector(path: Path) -> None:
+    vector = json.loads(path.read_text())
+    manifests = [text.encode() for text in vector["manifests"]]
+    wanted = Opening(**vector["open"] | {"key": OpenKey(**vector["open"]["key"])})
+    decision = decide_open(len(manifests) - 1, manifests.__getitem__, wanted)
+    expect = vector["expect"]
+    match decision:
+        case CreateOpen(version, manifest):
+            found = {"outcome": "create", "version": version, "manifest": manifest.decode()}
+        case OpenFound(version):
+            found = {"outcome": "found", "version": version, "manifest": None}
+        case _:
+            found = {"outcome": decision.code, "version": None, "manifest": None}
+    assert found == expect
+
+
+def start(store: MemoryStore, run: str, time_ms: int = 0, *, takeover: bool = False) -> int:
+    return append_open(
+        store,
+        "events",
+        run=run,
+        key=OpenKey(restored=None, submission=run),
+        positions={"0": 100, "1": 7},
+        source={"file": "events.jsonl"},
+        time_ms=time_ms,
+        takeover=takeover,
+    )
+
+
+def test_append_is_idempotent_by_key() -> None:
+    store = store_of(line().manifests[:1])
+    assert [start(store, RUN, time_ms) for time_ms in (0, 1, 2)] == [1, 1, 1]
+    assert store.head() == 1
+
+
+def test_opens_are_a_linked_list() -> None:
+    store = store_of(line().manifests[:1])
+    assert [start(store, f"{n:032x}") for n in range(4)] == [1, 2, 3, 4]
+    previous = []
+    for version in range(1, 5):
+        body = read_manifest(store, version).body
+        assert isinstance(body, OpenBody)
+        previous.append(body.previous)
+    assert previous == [None, 1, 2, 3]
+    found = find_open(store, "events", OpenKey(restored=None, submission=f"{1:032x}"))
+    assert found == OpenFound(2, read_manifest(store, 2).streams["events"], in_force=False)
+    assert find_open(store, "events", OpenKey(restored=1, submission=f"{1:032x}")) is None
+    assert find_open(store, "views", KEY) is None
+
+
+def test_an_open_is_found_without_reading_the_commits_above_it() -> None:
+    made = line().commit(C1).commit(C2).manifests
+    store = store_of(made)
+    store._versions[2] = b"unreadable"
+    found = find_open(store, "events", KEY)
+    assert found is not None
+    assert (found.version, found.in_force, found.entry.positions) == (1, True, B0)
+
+
+def test_a_superseded_start_repeated_ends() -> None:
+    store = store_of(line().manifests[:1])
+    start(store, RUN)
+    start(store, OTHER_RUN)
+    with pytest.raises(Superseded, match=f"{RUN}.*{OTHER_RUN}"):
+        start(store, RUN)
+    assert store.head() == 2
+
+
+def test_a_start_that_lost_the_race_to_a_commit_goes_on_from_it() -> None:
+    """The old run commits between this start's look at head and its open."""
+    base = line()
+    store = overtaken(list(base.manifests), base.commit(C1).manifests[2:])
+    assert start(store, OTHER_RUN) == 3
+    assert read_manifest(store, 3).streams["events"].positions == B1
+    assert verify_chain(store) == 3
+
+
+def test_a_start_that_lost_the_race_to_itself_finds_its_open() -> None:
+    base = line()
+    store = overtaken(base.manifests[:1], base.manifests[1:])
+    assert start(store, RUN) == 1
+
+
+def test_two_restores_of_one_savepoint_both_open() -> None:
+    store = store_of(line().commit(C1).manifests)
+    for version, submission in ((3, OTHER_RUN), (4, THIRD_RUN)):
+        key = OpenKey(restored=17, submission=submission)
+        for _ in range(2):
+            assert version == append_open(
+                store, "events", run=RUN, key=key, positions=B1, source={}, time_ms=0
+            )
+        found = find_open(store, "events", key)
+        assert found is not None
+        assert found.in_force
+    assert verify_chain(store) == 4
+
+
+def test_supervisors_that_fence_each_other_are_stopped() -> None:
+    store = store_of(line().manifests[:1])
+    for second in range(8):
+        start(store, f"{second:032x}", 1000 * second)
+    with pytest.raises(StreamContested, match=r"8 runs took it over within 60 s.*--takeover"):
+        start(store, RUN, 8000)
+    assert start(store, RUN, 8000, takeover=True) == 9
+    with pytest.raises(StreamContested):
+        start(store, OTHER_RUN, 9000)
+    assert start(store, OTHER_RUN, 8000 + 60_001) == 10
+
+
+def test_a_list_of_opens_that_leads_elsewhere_is_damage() -> None:
+    made = line().commit(C1).open(OTHER_RUN, B1).manifests
+    store = store_of(made)
+    store._versions[3] = made[3].replace(b'"previous":1', b'"previous":2')
+    with pytest.raises(StoreDamaged, match="version 2 is named as an open of stream events"):
+        find_open(store, "events", KEY)
