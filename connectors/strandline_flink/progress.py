@@ -92,11 +92,15 @@ class Progress:
         if not isinstance(body, TrainBody):
             self.opened = manifest.version
             return True
-        now_s = time.monotonic()
-        if self.first_version_s is None:
-            self.first_version_s = now_s - self.started_s
-        self._recent.append((now_s, body.counts.events))
         self.newest_cut_ms = manifest.time_ms
+        if self.first_version_s is None:
+            self.first_version_s = time.monotonic() - self.started_s
+        self.add(body)
+        return True
+
+    def add(self, body: TrainBody) -> None:
+        """Add one version's sums."""
+        self._recent.append((time.monotonic(), body.counts.events))
         self.versions += 1
         self.events += body.counts.events
         self.learned += body.counts.learned
@@ -105,4 +109,3 @@ class Progress:
         for name, sums in body.prequential.items():
             so_far = self._sums.get(name)
             self._sums[name] = sums if so_far is None else add_sums((so_far, sums))
-        return True

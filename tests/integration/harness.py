@@ -1,0 +1,238 @@
+"""Runs of `strandline run` as a user starts them, and what the store must say afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from strandline.model import open_model
+from strandline.store import Store, open_store
+from strandline.store.chain import log, verify_chain
+from strandline_flink.broker import Broker
+from strandline_flink.progress import Progress
+from tests.streams import CLICKS
+
+START_TIMEOUT_S = 90.0  # two cores may be shared with other tests
+POLL_S = 0.05
+Items = dict[str, tuple[int, int]]
+
+
+class Run:
+    """`strandline run` in a process group of its own."""
+
+    def __init__(self, broker: Broker, topic: str, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self._spec = folder / "spec.toml"
+        self.store_url = str(folder / "store")
+        if not self._spec.exists():
+            self._spec.write_text(CLICKS)
+        self._arguments = [
+            *("run", str(self._spec), "--store", self.store_url, "--json"),
+            *("--bootstrap", broker.bootstrap, "--topic", topic, "--checkpoint", "200ms"),
+            *options,
+        ]
+        self._process: subprocess.Popen[str] | None = None
+        self._head = 0
+
+    def start(self) -> Self:
+        """Start it; versions before the start do not count for `wait_for`."""
+        self._head = self.head()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "strandline.cli", *self._arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        return self
+
+    @property
+    def store(self) -> Store:
+        return open_store(self.store_url)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "start() first"
+        return self._process.pid
+
+    def head(self) -> int:
+        return self.store.head() if Path(self.store_url, "versions").exists() else 0
+
+    def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Wait while the run goes on; fail with its words if it ends or takes too long."""
+        assert self._process is not None
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not holds():
+            ended = self._process.poll()
+            assert ended is None, f"before {what} it ended with {ended}: {self.finish()}"
+            assert time.monotonic() < deadline_s, f"{what} took too long"
+            time.sleep(POLL_S)
+
+    def wait_for_version(self, more: int = 1) -> None:
+        """Wait until so many versions were made since the start; the first one is the open."""
+        self.wait_until(f"{more} versions", lambda: self.head() >= self._head + more)
+
+    def wait_for_events(self, topic_ends: dict[int, int]) -> None:
+        """Wait until the store's positions are at the topic's end."""
+        wanted = {str(partition): end for partition, end in topic_ends.items()}
+        self.wait_until(f"positions {wanted}", lambda: positions(self.store_url) == wanted)
+
+    def stop(self) -> dict[str, Any]:
+        """SIGTERM; the run's summary."""
+        os.kill(self.pid, signal.SIGTERM)
+        code, out, err = self.finish()
+        assert code == 0, (code, err)
+        return dict(json.loads(out))
+
+    def summary(self) -> dict[str, Any]:
+        """Wait for a run that ends by itself and ends well."""
+        code, out, err = self.finish()
+        assert code == 0, (code, err)
+        return dict(json.loads(out))
+
+    def finish(self) -> tuple[int, str, str]:
+        """Wait for its end: exit code, standard output, standard error. Nothing is left behind."""
+        assert self._process is not None
+        out, err = self._process.communicate(timeout=START_TIMEOUT_S)
+        reap(self.pid)
+        assert group_members(self.pid) == []
+        return self._process.returncode, out, err
+
+    def kill(self) -> None:
+        """SIGKILL to the whole process group, as when the machine's container is gone."""
+        assert self._process is not None
+        os.killpg(self.pid, signal.SIGKILL)
+        self._process.communicate(timeout=START_TIMEOUT_S)
+        reap(self.pid)
+        assert group_members(self.pid) == []
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._process.communicate()
+            reap(self.pid)
+
+
+def reap(group: int) -> None:
+    """Wait for the group's orphans: the test session adopts them."""
+    deadline_s = time.monotonic() + 15
+    while time.monotonic() < deadline_s:
+        try:
+            found, _ = os.waitpid(-group, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not found:
+            time.sleep(POLL_S)
+
+
+def group_members(group: int) -> list[str]:
+    """Processes that still live in a process group."""
+    members = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(process.pid) == group:
+                members.append(f"{process.pid} {' '.join(process.cmdline())[:100]}")
+    return members
+
+
+def produce(broker: Broker, topic: str, values: Sequence[bytes], partitions: int = 2) -> None:
+    """Send values to the partitions in turn, every one acknowledged."""
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all", linger_ms=5)
+    for index, value in enumerate(values):
+        producer.send(topic, value=value, partition=index % partitions)
+    producer.flush()
+    producer.close()
+
+
+def ends(broker: Broker, topic: str) -> dict[int, int]:
+    """The topic's end by partition."""
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap)
+    found = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic)]
+    positions = {each.partition: end for each, end in consumer.end_offsets(found).items()}
+    consumer.close()
+    return positions
+
+
+def read_all(broker: Broker, topic: str) -> list[tuple[int, int, bytes]]:
+    """Every event of the topic: partition, offset, value."""
+    wanted = ends(broker, topic)
+    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest")
+    consumer.assign([TopicPartition(topic, each) for each in wanted])
+    consumer.seek_to_beginning()
+    events: list[tuple[int, int, bytes]] = []
+    deadline_s = time.monotonic() + 30
+    while len(events) < sum(wanted.values()):
+        assert time.monotonic() < deadline_s, (len(events), wanted)
+        for records in consumer.poll(timeout_ms=200).values():
+            events += [(each.partition, each.offset, each.value) for each in records]
+    consumer.close()
+    return events
+
+
+def positions(store_url: str, stream: str = "events") -> dict[str, int]:
+    """Where the store stands."""
+    if not Path(store_url, "versions").exists():
+        return {}
+    progress = newest(open_store(store_url), stream)
+    return {} if progress is None else dict(progress)
+
+
+def newest(store: Store, stream: str) -> dict[str, int] | None:
+    entry = next(log(store)).streams.get(stream)
+    return None if entry is None else dict(entry.positions)
+
+
+def items_of(values: Sequence[bytes]) -> tuple[Items, int]:
+    """Events and clicks by item, and how many events cannot be decoded. Knows only JSON."""
+    events: Counter[str] = Counter()
+    clicks: Counter[str] = Counter()
+    rejected = 0
+    for value in values:
+        try:
+            event = json.loads(value)
+        except ValueError:
+            rejected += 1
+            continue
+        events[event["item"]] += 1
+        clicks[event["item"]] += event["click"]
+    return {item: (events[item], clicks[item]) for item in events}, rejected
+
+
+def check_exact(broker: Broker, topic: str, store_url: str) -> Progress:
+    """Every event of the topic is in exactly one version, and counted there.
+
+    Returns the sums over all versions.
+    """
+    store = open_store(store_url)
+    verify_chain(store, files=True)
+    sums = Progress(store, "events", "")
+    seen: Counter[tuple[int, int]] = Counter()
+    for manifest in log(store, newest_first=False):
+        body = manifest.body
+        if manifest.kind != "train":
+            continue
+        sums.add(body)
+        for delta in body.deltas:
+            for partition, first, end in delta.spans:
+                seen.update((partition, offset) for offset in range(first, end))
+    events = read_all(broker, topic)
+    assert seen == Counter((partition, offset) for partition, offset, _ in events)
+    items, rejected = items_of([value for _, _, value in events])
+    assert (sums.events, sums.rejected, sums.refused) == (len(events), rejected, 0)
+    model = open_model(store)
+    assert {item: model.count(item) for item in items} == items
+    return sums
