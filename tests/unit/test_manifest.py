@@ -1,5 +1,7 @@
 import copy
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -253,3 +255,11 @@ def test_spliced_manifests_are_read_or_refused(
         return
     assert canonical_json(json.loads(data)) == data
     assert isinstance(manifest, Manifest)
+
+
+def test_the_example_in_the_documentation_is_a_manifest() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    manifest = parse_manifest(canonical_json(json.loads(example)))
+    assert isinstance(manifest.body, TrainBody)
+    assert manifest.stream == "events"
