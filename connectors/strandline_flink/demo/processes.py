@@ -5,44 +5,47 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.children import dying_with_parent
 
-STOP_TIMEOUT_S = 30.0
-LOG_TAIL_BYTES = 65_536
+STOP_TIMEOUT_S: Final = 45.0
+LOG_TAIL_BYTES: Final = 65_536
+LAST_WORDS_LINES: Final = 10
 
 
 class Child:
     """One `strandline` command as a child process.
 
     It has its own session, so Ctrl-C reaches only the demo, which ends its children in order; it
-    is killed if the demo ends in any other way. Standard output and error go to `log_file`, or
-    standard output to `output_file` if there is one.
+    is killed if the demo ends in any other way. Its errors go to `NAME.log` in the folder, its
+    output to `NAME.out`.
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log_file: Path, output_file: Path | None = None
+        self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
     ) -> None:
         self.name = name
-        self.arguments = list(arguments)
-        self.log_file = log_file
-        self.output_file = output_file
+        self.log_file = folder / f"{name}.log"
+        self.output_file = folder / f"{name}.out"
+        self._arguments = list(arguments)
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Start the command; the same Python runs it as runs the demo."""
-        command = [sys.executable, "-m", "strandline.cli", *self.arguments]
-        with self.log_file.open("ab") as log, (self.output_file or self.log_file).open("ab") as out:
+        command = [sys.executable, "-m", "strandline.cli", *self._arguments]
+        with self.log_file.open("ab") as log, self.output_file.open("ab") as output:
             self._process = subprocess.Popen(
                 dying_with_parent(command),
                 stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdout=output,
                 stderr=log,
+                env={**os.environ, **self._environment},
                 start_new_session=True,
             )
         return self
@@ -61,14 +64,18 @@ class Child:
                 f"{self._last_words()}\nIts log is {self.log_file}"
             )
 
-    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, the request for an orderly end."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def stop(self) -> None:
         """End the process: SIGTERM, time to finish, SIGKILL for all that is left of its session."""
         if self._process is None:
             return
-        if self._process.poll() is None:
-            self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout_s)
+        self.ask_to_end()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_TIMEOUT_S)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -91,4 +98,4 @@ class Child:
             log.seek(max(0, self.log_file.stat().st_size - LOG_TAIL_BYTES))
             lines = log.read().decode(errors="replace").splitlines()
         starts = [index for index, line in enumerate(lines) if line.startswith("error: ")]
-        return ":\n" + "\n".join(lines[starts[-1] :][:10]) if starts else "."
+        return ":\n" + "\n".join(lines[starts[-1] :][:LAST_WORDS_LINES]) if starts else "."

@@ -1,0 +1,169 @@
+"""What the demo starts and must end: broker, job, generator, reader, in this order."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from strandline.errors import EnvironmentUnfit
+from strandline.reader import Reader
+from strandline.spec import Spec
+from strandline.store import Store, create_store
+from strandline_flink.broker import Broker
+from strandline_flink.demo.interrupts import Interrupts, Phase
+from strandline_flink.demo.processes import Child
+from strandline_flink.events import clicks_spec
+from strandline_flink.preflight import quiet_client
+
+TOPIC: Final = "clicks"
+ENDS_EVERY_S: Final = 0.5
+JOB_END_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the demo was asked for; `events` and `seconds` end it, None means go on."""
+
+    events: int | None
+    seconds: float | None
+    rate: float
+    partitions: int
+    parallelism: int
+    checkpoint: str
+    seed: int
+
+
+class Stage:
+    """The demo's processes and its eyes, ended in reverse order whatever happens.
+
+    Must be entered, and its children started, in the main thread: they die with it.
+    """
+
+    def __init__(self, options: Options, folder: Path, interrupts: Interrupts) -> None:
+        self.folder = folder
+        self.options = options
+        self._interrupts = interrupts
+        self._stack = ExitStack()
+        self._spec_file = folder / "clicks.toml"
+        self._consumer: Any = None
+        self._ends: dict[int, int] = {}
+        self._ends_s = 0.0
+        self.broker = Broker(folder / "broker")
+        self.job: Child | None = None
+        self.generator: Child | None = None
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._interrupts.phase = Phase.STOPPING
+        self._stack.close()
+
+    def open_store(self) -> Store:
+        """Make the store of the demo's spec."""
+        text = clicks_spec()
+        self._spec_file.write_text(text, encoding="utf-8")
+        return create_store(str(self.folder / "store"), Spec.parse(text))
+
+    def start_broker(self) -> None:
+        """Start the broker and make the topic."""
+        self._stack.enter_context(self.broker)
+        self.broker.create_topic(TOPIC, self.options.partitions)
+        with quiet_client():
+            self._consumer = KafkaConsumer(bootstrap_servers=self.broker.bootstrap)
+        self._stack.callback(self._consumer.close)
+
+    def start_job(self, store: Store) -> Child:
+        """Start the job as a user would: `strandline run`."""
+        temporary = self.folder / "tmp"
+        temporary.mkdir()
+        self.job = self._start(
+            "job",
+            [
+                "run",
+                str(self._spec_file),
+                *("--bootstrap", self.broker.bootstrap, "--topic", TOPIC, "--store", store.url),
+                *("--parallelism", str(self.options.parallelism)),
+                *("--checkpoint", self.options.checkpoint),
+            ],
+            environment={"TMPDIR": str(temporary)},  # Flink's logs and checkpoints lie there
+        )
+        return self.job
+
+    def start_generator(self) -> Child:
+        """Start the events."""
+        options = self.options
+        limit = [] if options.events is None else ["--events", str(options.events)]
+        self.generator = self._start(
+            "generator",
+            [
+                *("dev", "events", "--bootstrap", self.broker.bootstrap, "--topic", TOPIC),
+                *("--rate", str(options.rate), "--seed", str(options.seed), "--json", *limit),
+            ],
+        )
+        return self.generator
+
+    def open_reader(self, store: Store) -> Reader:
+        """Follow the store."""
+        return self._stack.enter_context(Reader(store))
+
+    def check(self) -> None:
+        """Raise `EnvironmentUnfit`, naming the log file, if a child ended that should run."""
+        if self.job is not None:
+            self.job.check()
+            if self.job.exit_code is not None:
+                raise EnvironmentUnfit(f"the demo's job ended early, see {self.job.log_file}")
+        if self.generator is not None:
+            self.generator.check()
+        if not Path("/proc", str(self.broker.pid)).exists():
+            raise EnvironmentUnfit(f"the demo's broker ended, see {self.broker.log_file}")
+
+    def job_done(self) -> None:
+        """End the job in order. Raises `EnvironmentUnfit` if it failed."""
+        assert self.job is not None, "the job was started"
+        job, self.job = self.job, None
+        job.ask_to_end()
+        job.wait(JOB_END_S)
+
+    def produced(self) -> int:
+        """How many events the generator had acknowledged when it ended."""
+        assert self.generator is not None
+        output = self.generator.output_file.read_bytes()
+        return int(msgspec.json.decode(output.splitlines()[-1])["produced"])
+
+    def ends(self, *, now: bool = False) -> dict[int, int]:
+        """Per partition the position after the last event, asked for twice a second or `now`."""
+        if now or time.monotonic() > self._ends_s + ENDS_EVERY_S:
+            self._ends_s = time.monotonic()
+            places = [TopicPartition(TOPIC, each) for each in range(self.options.partitions)]
+            found = self._consumer.end_offsets(places)
+            self._ends = {place.partition: end for place, end in found.items()}
+        return self._ends
+
+    def behind(self, positions: dict[int, int], *, now: bool = False) -> int:
+        """How many events the topic holds after these positions."""
+        ends = self.ends(now=now)
+        return sum(max(0, end - positions.get(each, 0)) for each, end in ends.items())
+
+    def wait_until(self, reached: Callable[[], bool], timeout_s: float, what: str) -> None:
+        """Wait while all children are well. Raises `EnvironmentUnfit` when it takes too long."""
+        deadline_s = time.monotonic() + timeout_s
+        while not reached():
+            self.check()
+            if time.monotonic() > deadline_s:
+                raise EnvironmentUnfit(
+                    f"{what} within {timeout_s:.0f} s; logs are in {self.folder}"
+                )
+            time.sleep(0.02)
+
+    def _start(
+        self, name: str, arguments: list[str], environment: dict[str, str] | None = None
+    ) -> Child:
+        child = Child(name, arguments, self.folder, environment or {})
+        self._stack.callback(child.stop)
+        return child.start()

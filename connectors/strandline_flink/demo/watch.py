@@ -1,0 +1,107 @@
+"""What the demo has seen of its store: sums over the versions, and how fresh each one was."""
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from strandline.cli.figures import log_loss
+from strandline.manifest import Manifest, Prequential, TrainBody
+from strandline.prequential import add_sums
+from strandline.store import Store, read_manifest
+
+LEARNER: Final = "ctr"  # the learner that predicts in the demo's spec
+RECENT_S: Final = 5.0
+LOSSES_KEPT: Final = 60
+NOTHING: Final = Prequential(events=0, labels=0.0, log_loss=0.0, predictions=0.0, weight=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One version as it was seen; `at_s` on the monotonic clock."""
+
+    at_s: float
+    events: int
+    sums: Prequential
+
+
+@dataclass(slots=True)
+class Watch:
+    """Sums over the versions of a new store; `look` takes up those that are new."""
+
+    store: Store
+    version: int = 0
+    versions: int = 0
+    opened: bool = False
+    events: int = 0
+    learned: int = 0
+    rejected: int = 0
+    refused: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    sums: Prequential = NOTHING
+    positions: dict[int, int] = field(default_factory=dict)
+    freshness_ms: list[int] = field(default_factory=list)
+    losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSSES_KEPT))
+    changed_s: float = field(default_factory=time.monotonic)
+    _recent: deque[Seen] = field(default_factory=deque)
+
+    def look(self) -> bool:
+        """Read the versions that came since the last look; whether there were any."""
+        head = self.store.head(self.version)
+        for version in range(self.version + 1, head + 1):
+            self._take(read_manifest(self.store, version))
+        found = head > self.version
+        if found:
+            self.version = head
+            self.changed_s = time.monotonic()
+        return found
+
+    @property
+    def recent(self) -> Prequential:
+        """Sums over the versions of the last seconds."""
+        return add_sums([NOTHING, *(seen.sums for seen in self._recent)])
+
+    @property
+    def events_per_s(self) -> float:
+        """Events per second over the last seconds, from version to version."""
+        if len(self._recent) < 2:
+            return 0.0
+        passed_s = self._recent[-1].at_s - self._recent[0].at_s
+        events = sum(seen.events for seen in self._recent) - self._recent[0].events
+        return events / passed_s if passed_s > 0 else 0.0
+
+    def _take(self, manifest: Manifest) -> None:
+        for entry in manifest.streams.values():
+            self.positions = {int(p): offset for p, offset in entry.positions.items()}
+        body = manifest.body
+        if not isinstance(body, TrainBody):
+            self.opened = True
+            return
+        now_s, sums = time.monotonic(), body.prequential.get(LEARNER, NOTHING)
+        self.versions += 1
+        self.events += body.counts.events
+        self.learned += body.counts.learned
+        self.rejected += body.counts.rejected
+        self.refused += body.counts.refused
+        self.reasons.update(body.rejects.reasons)
+        self.sums = add_sums([self.sums, sums])
+        if body.event_time_ms[1] > 0:
+            self.freshness_ms.append(time.time_ns() // 1_000_000 - body.event_time_ms[1])
+        loss = log_loss(sums)
+        if loss is not None:
+            self.losses.append(loss)
+        self._recent.append(Seen(now_s, body.counts.events, sums))
+        while self._recent[0].at_s < now_s - RECENT_S:
+            self._recent.popleft()
+
+
+def percentile(values: list[int], share: float) -> int | None:
+    """Return the value that this share of the values does not exceed; None without values.
+
+    >>> percentile([30, 10, 20, 40], 0.5), percentile([], 0.5)
+    (20, None)
+    """
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1))]
