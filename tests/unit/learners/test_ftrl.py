@@ -1,5 +1,7 @@
 """The kernel against the oracle, bit for bit, and what a delta says of an epoch."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners.ftrl import Ftrl
-from strandline.learners.ftrl_kernel import learn_events
+from strandline.learners.ftrl_kernel import learn_events, predict_events
 from strandline.learners.loading import empty_parameters
 from strandline.spec import FtrlSpec
 from strandline.tables import DenseTable, Parameters
@@ -211,14 +213,33 @@ def test_arrays_of_any_making_compile_nothing_anew() -> None:
     assert len(learn_events.signatures) == compiled == 1
 
 
-def test_a_batch_that_contradicts_itself_does_not_reach_the_kernel() -> None:
+@pytest.mark.parametrize(
+    "starts", [[1, 3, 4], [0, 2, 3], [0, 2, 5], [0, 5, 4], [0, 2, 4, 4], [0, 4]]
+)
+def test_a_batch_that_contradicts_itself_does_not_reach_the_kernel(starts: list[int]) -> None:
+    learner, _ = bound(FtrlSpec(features=NAMES, bits=4))
+    good = batch_of([([(1, 0, 1.0), (2, 1, 1.0)], 1.0, 1.0)] * 2)
+    bad = dataclasses.replace(good, starts=np.array(starts, np.int64))
+    for use in (learner.learn, learner.predict):
+        with pytest.raises(AssertionError, match=r"starts|rows"):
+            use(bad)
+
+
+@pytest.mark.parametrize("column", ["fields", "values"])
+def test_columns_of_different_length_do_not_reach_the_kernel(column: str) -> None:
     learner, _ = bound(FtrlSpec(features=NAMES, bits=4))
     good = batch_of([([(1, 0, 1.0), (2, 1, 1.0)], 1.0, 1.0)])
-    bad = Batch(good.keys, good.fields, good.values, good.starts + 1, good.labels, good.weights)
-    with pytest.raises(AssertionError, match="starts"):
-        learner.learn(bad)
-    with pytest.raises(AssertionError, match="starts"):
-        learner.predict(bad)
+    bad = dataclasses.replace(good, **{column: getattr(good, column)[:-1]})
+    for use in (learner.learn, learner.predict):
+        with pytest.raises(AssertionError, match="differ in length"):
+            use(bad)
+
+
+def test_kernels_release_the_interpreter_and_keep_strict_maths() -> None:
+    """With fast maths `isfinite(nan)` is true inside a kernel, and a replay may change bits."""
+    for kernel in (learn_events, predict_events):
+        assert kernel.targetoptions["nogil"] is True
+        assert not kernel.targetoptions.get("fastmath")
 
 
 def test_a_read_only_table_predicts_and_refuses_to_learn() -> None:

@@ -121,6 +121,10 @@ def test_the_matched_share_goes_from_sum_to_mean() -> None:
         c = np.array([float(workers)])
         assert matched_share(np.array([0.0]), c) == pytest.approx(1.0, abs=1e-6)
         assert matched_share(np.array([1e9]), c) == pytest.approx(1 / workers)
+    # To first order in S the share is 1 - S (1 - 1/c) / 2; 1 - exp(-S) would lose ten digits.
+    assert matched_share(np.array([1e-6]), np.array([8.0]))[0] == pytest.approx(
+        1 - 0.5e-6 * (1 - 1 / 8), abs=1e-12
+    )
     falling = matched_share(np.logspace(-6, 3, 50), np.array([8.0]))
     assert (np.diff(falling) <= 0).all()
     assert falling.tolist() == pytest.approx([gamma(s, 8) for s in np.logspace(-6, 3, 50)])
