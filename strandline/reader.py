@@ -9,6 +9,7 @@ following costs what the versions touched.
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -137,7 +138,7 @@ class Reader:
         """
         return self._error
 
-    def predict(self, events: list[Event], learner: str | None = None) -> Predictions:
+    def predict(self, events: Sequence[Event], learner: str | None = None) -> Predictions:
         """Predict with the newest model at hand, see `Model.predict`."""
         return self.model.predict(events, learner)
 

@@ -25,6 +25,7 @@ from strandline.tables import Changes
 from strandline.worker import Worker
 
 PARTITION: Final = 0
+WORKER: Final = 0
 
 
 def wall_clock_ms() -> int:
@@ -66,21 +67,19 @@ def open_stream(
 
     Examples
     --------
-    >>> from strandline.model import open_model
-    >>> from strandline.spec import Spec
-    >>> from strandline.store import create_store
-    >>> spec = Spec.parse('''
+    >>> import strandline
+    >>> spec = strandline.Spec.parse('''
     ... name = "clicks"
     ... label.path = "click"
     ... features.item.kind = "category"
     ... learners.ctr.type = "ftrl"
     ... learners.popularity = {type = "counts", feature = "item"}
     ... ''')
-    >>> store = create_store("memory:", spec)
-    >>> stream = open_stream(store, "backfill")
+    >>> store = strandline.create_store("memory:", spec)
+    >>> stream = strandline.open_stream(store, "backfill")
     >>> with stream.begin() as txn:
     ...     txn.learn([b'{"item": "hat", "click": true}', b'{"item": "cap", "click": false}'])
-    >>> model = open_model(store)
+    >>> model = strandline.open_model(store)
     >>> model.version, model.count("hat")
     (2, (1, 1))
     >>> model.predict([{"item": "hat"}]).scores.round(3)
@@ -115,7 +114,7 @@ class Stream:
     ) -> None:
         self.name, self.run = name, run
         self._store, self._clock_ms = store, clock_ms
-        self._worker, self._merger = Worker(store, name, 0), Merger(store, name)
+        self._worker, self._merger = Worker(store, name, WORKER), Merger(store, name)
         self._worker.start(run, version)
         self._merger.start(run, version)
         self._entry = read_manifest(store, version).streams[name]
@@ -164,12 +163,16 @@ class Transaction:
             If the run has read 1,000 events and rejected more of them than the spec allows.
         """
         self._check_active(prepared=False)
+        if not events:
+            return
         first, self._end = self._end, self._end + len(events)
         offsets = np.arange(first, self._end, dtype=np.int64)
         self._stream._worker.learn(Block(PARTITION, first, self._end, offsets, events))
 
     def prepare(self, delta: Mapping[str, Changes] | None = None) -> Prepared:
         """Write what was learned, or `delta`, durably where nobody reads it yet.
+
+        If that fails the transaction is rolled back.
 
         Parameters
         ----------
@@ -185,21 +188,17 @@ class Transaction:
             If a changed parameter is not finite.
         """
         self._check_active(prepared=False)
-        stream = self._stream
-        begin = stream.position
-        if delta is not None:
-            if self._end > begin:
-                raise StrandlineError(
-                    f"stream {stream.name}: the transaction has learned {self._end - begin} events"
-                    " and got a delta as well; commit them one after the other"
-                )
-            self._end += 1
-            move = Span(PARTITION, begin, self._end)
-            self._prepared = stream._merger.prepare(delta, move, stream._clock_ms())
-            return self._prepared
-        moves = (Span(PARTITION, begin, self._end),) if self._end > begin else ()
-        stream._merger.add(stream._worker.mark(Mark(None, moves)))
-        self._prepared = stream._merger.cut(None, stream._clock_ms())
+        learned = self._end - self._stream.position
+        if delta is not None and learned:
+            raise StrandlineError(
+                f"stream {self._stream.name}: the transaction has learned {learned} events and"
+                " got a delta as well; commit them one after the other"
+            )
+        try:
+            self._prepared = self._cut() if delta is None else self._hand_in(delta)
+        except BaseException:
+            self.rollback()
+            raise
         return self._prepared
 
     def commit(self) -> int:
@@ -233,9 +232,20 @@ class Transaction:
     def rollback(self) -> None:
         """Give it up: parameters are as if its events had never been there."""
         self._check_active()
-        self._stream._worker.forget()
+        self._stream._worker.forget(self._stream._entry.seqs.get(str(WORKER), 0))
         self._stream._merger.forget()
         self._stream._active = None
+
+    def _cut(self) -> Prepared:
+        stream, begin = self._stream, self._stream.position
+        moves = (Span(PARTITION, begin, self._end),) if self._end > begin else ()
+        stream._merger.add(stream._worker.mark(Mark(None, moves)))
+        return stream._merger.cut(None, stream._clock_ms())
+
+    def _hand_in(self, delta: Mapping[str, Changes]) -> Prepared:
+        stream, begin = self._stream, self._stream.position
+        move = Span(PARTITION, begin, begin + 1)
+        return stream._merger.prepare(delta, move, stream._clock_ms())
 
     def __enter__(self) -> Self:
         return self

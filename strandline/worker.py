@@ -108,15 +108,14 @@ class Worker:
         self._begin_epoch()
         return delta
 
-    def forget(self) -> None:
-        """Give up what was learned since the last mark, and every delta that is still pending.
+    def forget(self, after_seq: int) -> None:
+        """Give up what was learned since the last mark, and every delta after `after_seq`.
 
-        The next delta takes the seq after the newest one that the adopted version contains.
+        The next delta takes the seq after it.
         """
-        state = self._state
-        state.reset(self._take_delta())
-        state.drop(lambda _: True)
-        self._seq = self._newest_seq(read_manifest(self._store, state.version))
+        self._state.reset(self._take_delta())
+        self._state.drop(lambda seq: seq > after_seq)
+        self._seq = after_seq
         self._begin_epoch()
 
     @property
