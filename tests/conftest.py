@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from strandline_flink.broker import Broker
 from tests.peak_memory import PeakMemory, adopt_orphans, tree_rss_bytes
 
 MEMORY_LIMIT_BYTES = 4 * 10**9
+settings.register_profile("strandline", deadline=None)  # pytest-timeout bounds a whole test
+settings.load_profile("strandline")
 SAMPLER = pytest.StashKey[PeakMemory]()
 
 

@@ -127,6 +127,7 @@ def read_topic(
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
+            bootstrap_timeout_ms=int(timeout_s * 1000),
             **(client_options or {}),
         )
         try:
