@@ -181,6 +181,13 @@ def test_damage_below_head_stops_the_walk() -> None:
         commit(store_of(manifests), C1)
 
 
+def test_the_walk_ends_where_the_run_began() -> None:
+    base = line().commit(C1).commit(C2).open(OTHER_RUN, B1)
+    manifests = [*base.manifests[:2], b"never read", *base.manifests[3:]]
+    with pytest.raises(Rival):
+        commit(store_of(manifests), committable({"0": 1, "1": 1}, B1, run=OTHER_RUN))
+
+
 def test_a_manifest_that_would_be_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("strandline.commit.MANIFEST_BYTES_MAX", len(C1))
     store = store_of(line().manifests)
