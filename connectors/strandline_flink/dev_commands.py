@@ -34,6 +34,7 @@ Rate = Annotated[float, typer.Option("--rate", min=0, help="Events a second; 0: 
 Events = Annotated[
     int | None, typer.Option("--events", min=0, help="End after so many; default: go on.")
 ]
+First = Annotated[int, typer.Option("--first", min=0, help="Begin with this event of the seed.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same events.")]
 Malformed = Annotated[
     float, typer.Option("--malformed", min=0, max=1, help="Share that is malformed on purpose.")
@@ -82,6 +83,7 @@ def events(
     rate: Rate = 20_000,
     events: Events = None,
     seed: Seed = 1,
+    first: First = 0,
     malformed: Malformed = 0.001,
     kafka_config: KafkaConfig = "",
     json: Json = False,
@@ -99,7 +101,7 @@ def events(
     if output is not None and events is None:
         raise typer.BadParameter("expected --events with --output: a file must end")
     if output is not None:
-        total = write_events(islice(endless(seed, malformed), events), output)
+        total = write_events(islice(endless(seed, first, malformed), events), output)
         where = str(output)
     else:
         from strandline_flink.kafka_settings import KafkaSettings  # noqa: PLC0415
@@ -107,7 +109,7 @@ def events(
 
         stop = stop_event()
         settings = KafkaSettings.load(kafka_config).client_options()
-        chunks = paced(islice(endless(seed, malformed), events), rate, stop)
+        chunks = paced(islice(endless(seed, first, malformed), events), rate, stop)
         assert bootstrap is not None, "checked above"
         assert topic is not None, "checked above"
         total = produce(bootstrap, topic, chunks, **settings)
@@ -128,11 +130,11 @@ def spec() -> None:
     print(clicks_spec(), end="")
 
 
-def endless(seed: int, malformed: float) -> Iterator[bytes]:
-    """Return the events of a seed, without end."""
+def endless(seed: int, first: int, malformed: float) -> Iterator[bytes]:
+    """Return the events of a seed from the one numbered `first` on, without end."""
     from strandline_flink.events import EventStream  # noqa: PLC0415
 
-    return chain.from_iterable(EventStream(seed, malformed).follow())
+    return chain.from_iterable(EventStream(seed, malformed).follow(first))
 
 
 def write_events(events: Iterator[bytes], output: Path) -> int:

@@ -1,6 +1,8 @@
 """The demo's last screen: what was shown, and what to try next."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -51,13 +53,26 @@ def summary_table(summary: Summary) -> Table:
 
 def suggestions(summary: Summary) -> list[str]:
     """Commands that work when pasted."""
-    folder = Path(summary.folder)
-    if folder.is_relative_to(Path.cwd()):
-        folder = folder.relative_to(Path.cwd())
-    store = shlex.quote(str(folder / "store"))
+    store = shlex.quote(str(shortest(Path(summary.store))))
+    command = shlex.quote(program())
     return [
-        f"strandline log {store}",
-        f"strandline show {store}",
-        f"strandline show {store} --rejects",
-        f"strandline dev events --events 5 --output - | strandline predict {store}",
+        f"{command} log {store}",
+        f"{command} show {store}",
+        f"{command} show {store} --rejects",
+        f"{command} dev events --events 5 --output - | {command} predict {store}",
     ]
+
+
+def program() -> str:
+    """How this very command is called from here: its name alone if the shell finds it."""
+    installed = Path(sys.executable).parent / "strandline"
+    found = shutil.which("strandline")
+    if found is not None and Path(found).samefile(installed):
+        return "strandline"
+    return str(shortest(installed))
+
+
+def shortest(path: Path) -> Path:
+    """The path as seen from the working folder, if it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

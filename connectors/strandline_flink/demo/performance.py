@@ -22,6 +22,7 @@ LOOK_EVERY_S: Final = 0.01
 OPEN_TIMEOUT_S: Final = 180.0
 GENERATOR_END_S: Final = 60.0
 STALLED_S: Final = 60.0
+PRIME_EVENTS: Final = 100
 PREDICT_EVERY_S: Final = 0.25
 
 
@@ -51,7 +52,9 @@ def perform(options: Options, folder: Path, view: View) -> Summary:
             stage.wait_until(lambda: watch.look() and watch.opened, OPEN_TIMEOUT_S,
                              "the job did not open its stream")  # fmt: skip
             learning_s = Performance(stage, watch, reader, view, interrupts).run()
+            view.status("stopping the job")
             stage.job_done()
+            watch.look()
             view.status("reading the topic again")
             ends = stage.ends(now=True)
             difference = differences(
@@ -95,34 +98,60 @@ class Performance:
         self._shown_s = 0.0
 
     def run(self) -> float:
-        """Start the events, show them learned until they end, drain; return the seconds it took."""
-        stage = self._stage
-        generator = stage.start_generator()
-        begin_s = time.monotonic()
+        """Let events flow until their end and drain; return the seconds it took."""
         self._interrupts.phase = Phase.RUNNING
+        first = self._prime()
+        begin_s = time.monotonic()
+        self._flow(first)
+        self._view.status("the events have ended: draining")
+        self._drain()
+        return time.monotonic() - begin_s
+
+    def _prime(self) -> int:
+        """Produce a few events and wait for their version; return how many they are.
+
+        The job's Python starts with the first event. From the second version on freshness is
+        that of a job at work.
+        """
+        wanted = self._stage.options.events
+        events = PRIME_EVENTS if wanted is None else min(wanted, PRIME_EVENTS)
+        self._view.status("the job's stream is open: waiting for its first version")
+        generator = self._stage.start_generator(0, events, rate=0)
+        generator.wait(GENERATOR_END_S)
+        self._drain()
+        self._watch.freshness_ms.clear()
+        return events
+
+    def _flow(self, first: int) -> None:
+        """Produce the other events and show them learned, until their end or an interrupt."""
+        options = self._stage.options
+        left = None if options.events is None else options.events - first
+        if left == 0 or self._interrupts.asked:
+            return
+        generator = self._stage.start_generator(first, left, options.rate)
         self._view.status("learning from the topic")
+        begin_s = time.monotonic()
         while generator.exit_code is None and not self._interrupts.asked:
-            if (
-                stage.options.seconds is not None
-                and time.monotonic() > begin_s + stage.options.seconds
-            ):
+            if options.seconds is not None and time.monotonic() > begin_s + options.seconds:
                 break
             self._step()
         generator.ask_to_end()
-        self._view.status("the events have ended: draining")
         generator.wait(GENERATOR_END_S)
-        stage.ends(now=True)
+
+    def _drain(self) -> None:
+        """Wait until every event of the topic is in a version."""
+        self._stage.ends(now=True)
         self._watch.changed_s = time.monotonic()
-        while stage.behind(self._watch.positions) > 0:
+        while self._stage.behind(self._watch.positions) > 0:
             self._step()
             if time.monotonic() > self._watch.changed_s + STALLED_S:
-                assert stage.job is not None
                 raise EnvironmentUnfit(
                     f"no new version for {STALLED_S:.0f} s, and"
-                    f" {stage.behind(self._watch.positions)} events are in none;"
-                    f" see {stage.job.log_file} and {stage.folder / 'tmp'}"
+                    f" {self._stage.behind(self._watch.positions)} events are in none;"
+                    f" the job's logs are in {self._stage.folder}"
                 )
-        return time.monotonic() - begin_s
+        self._shown_s = 0.0
+        self._step()
 
     def _step(self) -> None:
         """Look once, and show what was seen a few times a second."""

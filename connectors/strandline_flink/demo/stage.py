@@ -55,7 +55,7 @@ class Stage:
         self._ends_s = 0.0
         self.broker = Broker(folder / "broker")
         self.job: Child | None = None
-        self.generator: Child | None = None
+        self.generators: list[Child] = []
 
     def __enter__(self) -> "Stage":
         return self
@@ -95,18 +95,19 @@ class Stage:
         )
         return self.job
 
-    def start_generator(self) -> Child:
-        """Start the events."""
-        options = self.options
-        limit = [] if options.events is None else ["--events", str(options.events)]
-        self.generator = self._start(
-            "generator",
+    def start_generator(self, first: int, events: int | None, rate: float) -> Child:
+        """Start a generator of the events from `first` on, without end if `events` is None."""
+        limit = [] if events is None else ["--events", str(events)]
+        generator = self._start(
+            f"generator-{len(self.generators) + 1}",
             [
                 *("dev", "events", "--bootstrap", self.broker.bootstrap, "--topic", TOPIC),
-                *("--rate", str(options.rate), "--seed", str(options.seed), "--json", *limit),
+                *("--rate", str(rate), "--seed", str(self.options.seed), "--first", str(first)),
+                *("--json", *limit),
             ],
         )
-        return self.generator
+        self.generators.append(generator)
+        return generator
 
     def open_reader(self, store: Store) -> Reader:
         """Follow the store."""
@@ -118,8 +119,8 @@ class Stage:
             self.job.check()
             if self.job.exit_code is not None:
                 raise EnvironmentUnfit(f"the demo's job ended early, see {self.job.log_file}")
-        if self.generator is not None:
-            self.generator.check()
+        for generator in self.generators:
+            generator.check()
         if not Path("/proc", str(self.broker.pid)).exists():
             raise EnvironmentUnfit(f"the demo's broker ended, see {self.broker.log_file}")
 
@@ -131,10 +132,9 @@ class Stage:
         job.wait(JOB_END_S)
 
     def produced(self) -> int:
-        """How many events the generator had acknowledged when it ended."""
-        assert self.generator is not None
-        output = self.generator.output_file.read_bytes()
-        return int(msgspec.json.decode(output.splitlines()[-1])["produced"])
+        """How many events the generators had acknowledged when they ended."""
+        last_lines = (each.output_file.read_bytes().splitlines()[-1] for each in self.generators)
+        return sum(int(msgspec.json.decode(line)["produced"]) for line in last_lines)
 
     def ends(self, *, now: bool = False) -> dict[int, int]:
         """Per partition the position after the last event, asked for twice a second or `now`."""

@@ -12,7 +12,10 @@ from strandline_flink.reading import Difference
 
 
 class Freshness(Struct, frozen=True, kw_only=True):
-    """From an event written to Kafka until a version with it was seen, in milliseconds."""
+    """From an event written to Kafka until a version with it was seen, in milliseconds.
+
+    Of each version's last event; the first version, which waits for the job's start, is left out.
+    """
 
     p50: int | None
     p95: int | None

@@ -16,11 +16,11 @@ from strandline.cli.figures import log_loss as mean_log_loss
 from strandline.cli.output import MISSING, count, err, out, printable, ratio
 from strandline_flink.demo.sample import Prediction
 from strandline_flink.demo.summary import constant_log_loss
-from strandline_flink.demo.watch import Watch, percentile
+from strandline_flink.demo.watch import RECENT_S, Watch, percentile
 
 FRAMES_PER_S: Final = 8
 LINE_EVERY_S: Final = 2.0
-REASONS_SHOWN: Final = 4
+REASONS_SHOWN: Final = 3
 BARS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -76,14 +76,15 @@ class LiveView:
         self._spinner.update(text=Text(text))
 
     def update(self, watch: Watch, behind: int, prediction: Prediction | None) -> None:
-        self._body = numbers(watch, behind, prediction)
+        if watch.versions:
+            self._body = numbers(watch, behind, prediction)
 
     def _picture(self) -> RenderableType:
         passed_s = int(time.monotonic() - self._begin_s)
         parts = [self._spinner] if self._body is None else [self._body, Text(), self._spinner]
         return Panel(
             Group(*parts),
-            title="[bold]Strandline[/bold] every version is an exact prefix of the stream",
+            title="[bold]Strandline[/bold] · every version is an exact prefix of the stream",
             title_align="left",
             subtitle=f"{passed_s // 60}:{passed_s % 60:02d} · {self._where} · Ctrl-C ends it",
             subtitle_align="left",
@@ -135,7 +136,8 @@ def plain_line(watch: Watch, behind: int, prediction: Prediction | None) -> str:
         f"{count(behind)} behind",
         f"log-loss {ratio(mean_log_loss(watch.recent))}",
         f"calibration {ratio(calibration(watch.recent), 3)}",
-        f"freshness p50 {milliseconds(watch, 0.5)}, p95 {milliseconds(watch, 0.95)}",
+        f"freshness p50 {milliseconds(watch.freshness_ms, 0.5)},"
+        f" p95 {milliseconds(watch.freshness_ms, 0.95)}",
         f"{count(watch.rejected)} rejected",
     ]
     if prediction is not None:
@@ -146,57 +148,63 @@ def plain_line(watch: Watch, behind: int, prediction: Prediction | None) -> str:
     return " · ".join(parts)
 
 
-def numbers(watch: Watch, behind: int, prediction: Prediction | None) -> Table:
-    """The numbers as a table: name, now, in all, remark."""
+def numbers(watch: Watch, behind: int, prediction: Prediction | None) -> RenderableType:
+    """The numbers as a table (name, last seconds, in all, remark), and the live prediction."""
     view = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     view.add_column("", style="cyan", no_wrap=True)
-    view.add_column(f"last {5} s", justify="right", no_wrap=True, min_width=12)
-    view.add_column("in all", justify="right", no_wrap=True, min_width=10)
-    view.add_column("", style="dim", ratio=1)
-    constant = constant_log_loss(watch.sums)
+    view.add_column(f"last {RECENT_S:.0f} s", justify="right", no_wrap=True, min_width=8)
+    view.add_column("in all", justify="right", no_wrap=True, min_width=8)
+    view.add_column("", style="dim", no_wrap=True, overflow="ellipsis")
+    recent, sums = watch.recent, watch.sums
+    constant = constant_log_loss(sums)
     rows: list[tuple[str, str, str, str]] = [
-        ("version", "", count(watch.version), f"{count(watch.versions)} commits"),
+        ("version", "", count(watch.version), f"{count(behind)} events wait for the next one"),
         (
             "events",
             f"{count(round(watch.events_per_s))}/s",
             count(watch.events),
-            f"{count(behind)} in the topic, not yet in a version",
+            "read and learned",
         ),
         (
             "log-loss",
-            ratio(mean_log_loss(watch.recent)),
-            ratio(mean_log_loss(watch.sums)),
-            f"{ratio(constant)} by always predicting the mean  {sparkline(list(watch.losses))}",
+            ratio(mean_log_loss(recent)),
+            ratio(mean_log_loss(sums)),
+            f"{sparkline(list(watch.losses))}  always guessing the mean: {ratio(constant)}",
         ),
         (
             "calibration",
-            ratio(calibration(watch.recent), 3),
-            ratio(calibration(watch.sums), 3),
-            "predicted clicks per click; before learning each event",
+            ratio(calibration(recent), 3),
+            ratio(calibration(sums), 3),
+            "clicks predicted per click",
         ),
         (
             "freshness",
-            milliseconds(watch, 0.5),
-            milliseconds(watch, 0.95),
-            "p50 and p95, event written → version published",
+            milliseconds(watch.recent_freshness_ms, 0.5),
+            milliseconds(watch.freshness_ms, 0.5),
+            f"event written → in a version; p95 {milliseconds(watch.freshness_ms, 0.95)}",
         ),
         ("rejected", "", count(watch.rejected), reasons(watch)),
     ]
     for row in rows:
         view.add_row(*row)
-    if prediction is not None:
-        view.add_row(
-            "prediction",
-            f"{prediction.score:.1%}",
-            f"v{prediction.version}",
-            f"that {prediction.user} clicks on {prediction.item}; in truth {prediction.truth:.1%}",
-        )
-    return view
+    return Group(view, Text(), prediction_line(prediction))
 
 
-def milliseconds(watch: Watch, share: float) -> str:
+def prediction_line(prediction: Prediction | None) -> Text:
+    """The live prediction, with the version that made it."""
+    if prediction is None:
+        return Text("no version predicts yet", style="dim")
+    return Text.assemble(
+        f"{prediction.user} clicks on {prediction.item}: ",
+        (f"{prediction.score:.1%}", "bold"),
+        f" says version {prediction.version}",
+        (f"  (the generator knows: {prediction.truth:.1%})", "dim"),
+    )
+
+
+def milliseconds(values: list[int], share: float) -> str:
     """A percentile of the freshness, with its unit."""
-    value = percentile(watch.freshness_ms, share)
+    value = percentile(values, share)
     return MISSING if value is None else f"{count(value)} ms"
 
 

@@ -23,6 +23,7 @@ class Seen:
     at_s: float
     events: int
     sums: Prequential
+    freshness_ms: int | None
 
 
 @dataclass(slots=True)
@@ -62,6 +63,11 @@ class Watch:
         return add_sums([NOTHING, *(seen.sums for seen in self._recent)])
 
     @property
+    def recent_freshness_ms(self) -> list[int]:
+        """The freshness of the versions of the last seconds."""
+        return [seen.freshness_ms for seen in self._recent if seen.freshness_ms is not None]
+
+    @property
     def events_per_s(self) -> float:
         """Events per second over the last seconds, from version to version."""
         if len(self._recent) < 2:
@@ -85,12 +91,14 @@ class Watch:
         self.refused += body.counts.refused
         self.reasons.update(body.rejects.reasons)
         self.sums = add_sums([self.sums, sums])
+        freshness_ms = None
         if body.event_time_ms[1] > 0:
-            self.freshness_ms.append(time.time_ns() // 1_000_000 - body.event_time_ms[1])
+            freshness_ms = time.time_ns() // 1_000_000 - body.event_time_ms[1]
+            self.freshness_ms.append(freshness_ms)
         loss = log_loss(sums)
         if loss is not None:
             self.losses.append(loss)
-        self._recent.append(Seen(now_s, body.counts.events, sums))
+        self._recent.append(Seen(now_s, body.counts.events, sums, freshness_ms))
         while self._recent[0].at_s < now_s - RECENT_S:
             self._recent.popleft()
 
