@@ -14,7 +14,7 @@ from strandline.spec import Limits
 # time linear in the text.
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NO_BRACKET: Final = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS: Final = np.zeros(256, dtype=np.int64)
+_STEPS: Final = np.zeros(256, dtype=np.int8)
 _STEPS[list(b"[{")] = 1
 _STEPS[list(b"]}")] = -1
 
@@ -41,10 +41,8 @@ def nesting(record: bytes) -> int:
     3
     """
     brackets = _STRING.sub(b"", record).translate(None, _NO_BRACKET)
-    if not brackets:
-        return 0
-    depths = np.cumsum(_STEPS[np.frombuffer(brackets, dtype=np.uint8)])
-    return int(depths.max())
+    depths = np.cumsum(_STEPS[np.frombuffer(brackets, dtype=np.uint8)], dtype=np.int32)
+    return int(depths.max(initial=0))
 
 
 def scan(
@@ -64,8 +62,9 @@ def scan(
             rejections.append(Rejection(index, "too_long", detail))
             continue
         # An event with few opening brackets in all cannot be deep; only others are looked at.
-        if record.count(b"{") + record.count(b"[") > depth_max and nesting(record) > depth_max:
-            detail = f"nesting {nesting(record)}, at most {depth_max}"
+        brackets = record.count(b"{") + record.count(b"[")
+        if brackets > depth_max and (depth := nesting(record)) > depth_max:
+            detail = f"nesting {depth}, at most {depth_max}"
             rejections.append(Rejection(index, "too_deep", detail))
             continue
         try:

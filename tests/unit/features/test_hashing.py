@@ -1,0 +1,43 @@
+"""Keys against literal values: docs/format.md promises them to other readers."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from xxhash import xxh64_intdigest
+
+from strandline.features import BIAS_KEY, category_key, cross_key, field_seed, slots
+
+ITEM = 0x5FE193BB4B6B9CD0
+GOLDEN: dict[str | int | bool, int] = {
+    "i0042": 0x3C6EA2D94DBC7222,
+    "größe": 0x16E287ACA4BB0418,
+    "": 0xBB29A7ABD1F559B0,
+    -7: 0x0D966BC782E5B672,
+    True: 0xEBF82BA336B73116,
+}
+
+
+def test_keys_do_not_change() -> None:
+    assert BIAS_KEY == 0xEF46DB3751D8E999  # the published test vector of XXH64 for no bytes
+    assert field_seed("item") == ITEM
+    assert {value: category_key(value, ITEM) for value in GOLDEN} == GOLDEN
+    assert cross_key([1, 2**64 - 1], ITEM) == 0xA29CA06395E2FBDF
+    assert cross_key([1, 2, 3, 4, 5], ITEM) == 0xBD1C99A372A0A55F
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**64 - 1))
+def test_an_integer_is_its_digits_and_a_bool_its_word(value: int, seed: int) -> None:
+    assert category_key(value, seed) == category_key(str(value), seed)
+    assert category_key(value > 0, seed) == category_key("true" if value > 0 else "false", seed)
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=8), st.integers(0, 2**64 - 1))
+def test_a_cross_hashes_the_little_endian_keys_in_order(keys: list[int], seed: int) -> None:
+    assert cross_key(keys, seed) == xxh64_intdigest(np.array(keys, "<u8").tobytes(), seed)
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)), st.integers(1, 28))
+def test_slots_are_the_low_bits(keys: list[int], bits: int) -> None:
+    found = slots(np.array(keys, np.uint64), bits)
+    assert found.dtype == np.uint32
+    assert found.tolist() == [key % 2**bits for key in keys]
