@@ -17,7 +17,7 @@ from strandline_flink.java_home import java_home
 from strandline_flink.kafka_settings import KafkaSettings
 from strandline_flink.options import JobOptions
 
-BROKER_TIMEOUT_MS: Final = 10_000
+BROKER_TIMEOUT_MS: Final = 6_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Topic:
         except KafkaError as error:
             raise EnvironmentUnfit(
                 f"no Kafka broker answers at {self.bootstrap} as "
-                f"{self.settings.describe()}: {type(error).__name__}: {error}. "
+                f"{self.settings.describe()}: {error}. "
                 "Start it, or check --bootstrap and --kafka-config"
             ) from None
         except (OSError, ValueError) as error:

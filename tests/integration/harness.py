@@ -15,6 +15,7 @@ from typing import Any, Self
 import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from strandline.manifest import TrainBody
 from strandline.model import open_model
 from strandline.store import Store, open_store
 from strandline.store.chain import log, verify_chain
@@ -30,7 +31,7 @@ Items = dict[str, tuple[int, int]]
 class Run:
     """`strandline run` in a process group of its own."""
 
-    def __init__(self, broker: Broker, topic: str, folder: Path, *options: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, folder: Path, *options: str) -> None:
         self.folder = folder
         self._spec = folder / "spec.toml"
         self.store_url = str(folder / "store")
@@ -38,7 +39,7 @@ class Run:
             self._spec.write_text(CLICKS)
         self._arguments = [
             *("run", str(self._spec), "--store", self.store_url, "--json"),
-            *("--bootstrap", broker.bootstrap, "--topic", topic, "--checkpoint", "200ms"),
+            *("--bootstrap", bootstrap, "--topic", topic, "--checkpoint", "200ms"),
             *options,
         ]
         self._process: subprocess.Popen[str] | None = None
@@ -187,13 +188,8 @@ def positions(store_url: str, stream: str = "events") -> dict[str, int]:
     """Where the store stands."""
     if not Path(store_url, "versions").exists():
         return {}
-    progress = newest(open_store(store_url), stream)
-    return {} if progress is None else dict(progress)
-
-
-def newest(store: Store, stream: str) -> dict[str, int] | None:
-    entry = next(log(store)).streams.get(stream)
-    return None if entry is None else dict(entry.positions)
+    entry = next(log(open_store(store_url))).streams.get(stream)
+    return {} if entry is None else dict(entry.positions)
 
 
 def items_of(values: Sequence[bytes]) -> tuple[Items, int]:
@@ -223,7 +219,7 @@ def check_exact(broker: Broker, topic: str, store_url: str) -> Progress:
     seen: Counter[tuple[int, int]] = Counter()
     for manifest in log(store, newest_first=False):
         body = manifest.body
-        if manifest.kind != "train":
+        if not isinstance(body, TrainBody):
             continue
         sums.add(body)
         for delta in body.deltas:

@@ -25,7 +25,7 @@ def test_a_bounded_run_learns_the_topic_exactly_once(
     broker.create_topic(topic, 2)
     produce(broker, topic, with_rejects(20_000, seed=parallelism))
     options = ("--bounded", f"--parallelism={parallelism}")
-    with Run(broker, topic, tmp_path, *options) as run:
+    with Run(broker.bootstrap, topic, tmp_path, *options) as run:
         summary = run.summary()
     assert summary["ended"] == "finished"
     assert (summary["events"], summary["rejected"]) == (20_000, 200)
@@ -40,14 +40,14 @@ def test_a_bounded_run_learns_the_topic_exactly_once(
 def test_a_stopped_run_goes_on_where_the_store_stands(broker: Broker, tmp_path: Path) -> None:
     broker.create_topic("stopped", 2)
     produce(broker, "stopped", with_rejects(3000, seed=3))
-    with Run(broker, "stopped", tmp_path) as first:
+    with Run(broker.bootstrap, "stopped", tmp_path) as first:
         first.wait_for_version(2)
         summary = first.stop()
     assert summary["ended"] == "stopped"
     assert summary["version"] == first.head()
     assert summary["positions"] == positions(first.store_url)
     produce(broker, "stopped", with_rejects(3000, seed=4))
-    with Run(broker, "stopped", tmp_path) as second:
+    with Run(broker.bootstrap, "stopped", tmp_path) as second:
         second.wait_for_events(ends(broker, "stopped"))
         second.stop()
     check_exact(broker, "stopped", second.store_url)

@@ -1,0 +1,145 @@
+"""What ends a run of `strandline run`, or keeps it from starting: one message, one exit code."""
+
+import time
+from pathlib import Path
+
+import pytest
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from strandline.manifest import OpenKey
+from strandline.opening import append_open
+from strandline.spec import Spec
+from strandline.store import create_store
+from strandline_flink.broker import Broker, free_port
+from tests.integration.harness import Run, positions, produce
+from tests.streams import CLICKS, clicks
+
+pytestmark = pytest.mark.timeout(240)
+RUN = "0" * 31 + "1"
+
+
+def refused(run: Run) -> tuple[int, str]:
+    """Exit code and message of a run that must fail; nothing else is printed."""
+    with run:
+        code, out, err = run.finish()
+    assert out == ""
+    lines = err.strip().splitlines()
+    assert lines[-1].startswith("error: ") or "error: " in err, err
+    assert "Traceback" not in err, err
+    return code, err
+
+
+def opened_at(run: Run, broker: Broker, topic: str, at: dict[str, int], **source: str) -> None:
+    """A store whose stream stands there, as an earlier run would have left it."""
+    store = create_store(run.store_url, Spec.parse(CLICKS))
+    known = source_of(broker, topic) | source
+    append_open(
+        store,
+        "events",
+        run=RUN,
+        key=OpenKey(restored=None, submission=RUN),
+        positions=at,
+        source=known,
+        time_ms=1,
+    )
+
+
+def source_of(broker: Broker, topic: str) -> dict[str, str]:
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    try:
+        (described,) = admin.describe_topics([topic])
+        cluster = admin.describe_cluster()["cluster_id"]
+    finally:
+        admin.close()
+    return {"cluster": cluster, "topic": topic, "topic_id": str(described["topic_id"])}
+
+
+def test_no_broker(tmp_path: Path) -> None:
+    bootstrap = f"127.0.0.1:{free_port()}"
+    code, err = refused(Run(bootstrap, "clicks", tmp_path))
+    assert code == 3
+    assert bootstrap in err
+    assert not (tmp_path / "store").exists()
+
+
+def test_wrong_topic(broker: Broker, tmp_path: Path) -> None:
+    broker.create_topic("right-topic")
+    code, err = refused(Run(broker.bootstrap, "no-such-topic", tmp_path))
+    assert code == 3
+    assert "'no-such-topic' does not exist" in err
+    assert "right-topic" in err
+
+
+def test_spec_that_does_not_fit_the_store(broker: Broker, tmp_path: Path) -> None:
+    broker.create_topic("other-spec")
+    run = Run(broker.bootstrap, "other-spec", tmp_path)
+    create_store(run.store_url, Spec.parse(CLICKS.replace("bits = 18", "bits = 17")))
+    code, err = refused(run)
+    assert code == 2
+    assert "spec.toml does not fit the store" in err
+
+
+def test_second_job_supersedes_the_first(broker: Broker, tmp_path: Path) -> None:
+    broker.create_topic("contended", 1)
+    produce(broker, "contended", clicks(500), partitions=1)
+    with Run(broker.bootstrap, "contended", tmp_path) as first:
+        first.wait_for_version(2)
+        with Run(broker.bootstrap, "contended", tmp_path) as second:
+            second.wait_for_version(1)
+            produce(broker, "contended", clicks(500, seed=1), partitions=1)
+            code, _, err = first.finish()
+            second.wait_for_events({0: 1000})
+            summary = second.stop()
+    assert code == 9, err
+    assert "superseded" in err or "is held by" in err
+    assert summary["events"] == 500
+
+
+def test_events_passed_retention_before_they_were_read(broker: Broker, tmp_path: Path) -> None:
+    broker.create_topic("expired", 1)
+    produce(broker, "expired", clicks(300), partitions=1)
+    run = Run(broker.bootstrap, "expired", tmp_path)
+    opened_at(run, broker, "expired", {"0": 100})
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    admin.delete_records({TopicPartition("expired", 0): 200})
+    admin.close()
+    code, err = refused(run)
+    assert code == 6
+    assert "100" in err
+    assert "200" in err
+    assert "retention" in err
+    assert positions(run.store_url) == {"0": 100}
+
+
+def test_topic_was_created_anew(broker: Broker, tmp_path: Path) -> None:
+    broker.create_topic("again", 1)
+    produce(broker, "again", clicks(300), partitions=1)
+    run = Run(broker.bootstrap, "again", tmp_path)
+    opened_at(run, broker, "again", {"0": 100}, topic_id="AAAAAAAAAAAAAAAAAAAAAA")
+    code, err = refused(run)
+    assert code == 6
+    assert "created anew" in err
+
+
+def test_store_is_ahead_of_the_topic(broker: Broker, tmp_path: Path) -> None:
+    broker.create_topic("behind", 1)
+    produce(broker, "behind", clicks(50), partitions=1)
+    run = Run(broker.bootstrap, "behind", tmp_path)
+    opened_at(run, broker, "behind", {"0": 70})
+    code, err = refused(run)
+    assert code == 6
+    assert "offset 70" in err
+    assert "ends at 50" in err
+
+
+def test_too_many_events_are_rejected(broker: Broker, tmp_path: Path) -> None:
+    broker.create_topic("wrong-events", 1)
+    produce(broker, "wrong-events", [b'{"temperature": 20}'] * 2000, partitions=1)
+    run = Run(broker.bootstrap, "wrong-events", tmp_path)
+    began_s = time.monotonic()
+    code, err = refused(run)
+    assert code == 5
+    assert "missing" in err
+    assert time.monotonic() - began_s < 120
+    assert positions(run.store_url) in ({"0": 0}, {"0": 2000})
