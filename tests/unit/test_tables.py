@@ -136,3 +136,19 @@ def test_a_delta_knows_whether_it_is_finite() -> None:
     assert TableDelta(rows, add, {"dw": np.zeros(1, np.float32)}).finite
     assert not TableDelta(rows, add + np.inf, {}).finite
     assert not TableDelta(rows, add, {"dw": np.full(1, np.nan, np.float32)}).finite
+
+
+def test_an_absent_row_of_a_full_sparse_table_is_zero() -> None:
+    """64 rows fill the first storage, so its last row holds a value too."""
+    table = SparseTable(SPARSE)
+    table.add(np.arange(64, dtype=np.uint64), np.ones((64, 2), np.int64))
+    assert table.gather(rows_of(SPARSE, 63, 64, 2**64 - 1)).tolist() == [[1, 1], [0, 0], [0, 0]]
+
+
+def test_a_copied_sparse_table_has_an_index_of_its_own() -> None:
+    table = SparseTable(SPARSE)
+    table.add(rows_of(SPARSE, 3), values_of(SPARSE, (1, 2)))
+    twin = table.copy()
+    for each in (table, twin):
+        each.add(rows_of(SPARSE, 0), values_of(SPARSE, (5, 6)))
+        assert each.items()[0].tolist() == [0, 3]
