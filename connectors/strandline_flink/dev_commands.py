@@ -1,8 +1,4 @@
-"""`strandline dev`: a broker, and events to learn from, on this machine.
-
-Kafka's client and numpy are imported when a command needs them: this module is loaded with every
-command of `strandline`.
-"""
+"""`strandline dev`: a broker, and events to learn from, on this machine."""
 
 import signal
 import threading
@@ -12,12 +8,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from kafka.errors import TopicAlreadyExistsError
 
 from strandline.cli.arguments import Json
+from strandline.cli.lazy import SETTINGS
 from strandline.cli.output import count, err, out, print_json_line
 from strandline.errors import EnvironmentUnfit
+from strandline_flink.broker import Broker
+from strandline_flink.events import EventStream, clicks_spec
+from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.producing import paced, produce
 
 POLL_S = 0.5
+
+app = typer.Typer(help="A broker and events, for development and tests.", **SETTINGS)
 
 Folder = Annotated[Path, typer.Option("--folder", help="Data, configuration and log.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65_535, help="0 chooses a free one.")]
@@ -44,6 +48,7 @@ KafkaConfig = Annotated[
 ]
 
 
+@app.command()
 def broker(
     folder: Folder = Path("strandline-broker"),
     port: Port = 0,
@@ -55,9 +60,6 @@ def broker(
 
     Example: `strandline dev broker --port 9092 --topic clicks`
     """
-    from kafka.errors import TopicAlreadyExistsError  # noqa: PLC0415
-
-    from strandline_flink.broker import Broker  # noqa: PLC0415
 
     stop = stop_event()
     with Broker(folder, port=port or None) as started:
@@ -75,6 +77,7 @@ def broker(
                 raise EnvironmentUnfit(f"the broker ended by itself, see {started.log_file}")
 
 
+@app.command()
 def events(
     *,
     bootstrap: Bootstrap = None,
@@ -104,9 +107,6 @@ def events(
         total = write_events(islice(endless(seed, first, malformed), events), output)
         where = str(output)
     else:
-        from strandline_flink.kafka_settings import KafkaSettings  # noqa: PLC0415
-        from strandline_flink.producing import paced, produce  # noqa: PLC0415
-
         stop = stop_event()
         settings = KafkaSettings.load(kafka_config).client_options()
         chunks = paced(islice(endless(seed, first, malformed), events), rate, stop)
@@ -120,19 +120,18 @@ def events(
         err().print(f"{count(total)} events in {where}")
 
 
+@app.command()
 def spec() -> None:
     """Print the spec of the events that `dev events` makes, as TOML.
 
     Example: `strandline dev spec > clicks.toml`
     """
-    from strandline_flink.events import clicks_spec  # noqa: PLC0415
 
     print(clicks_spec(), end="")
 
 
 def endless(seed: int, first: int, malformed: float) -> Iterator[bytes]:
     """Return the events of a seed from the one numbered `first` on, without end."""
-    from strandline_flink.events import EventStream  # noqa: PLC0415
 
     return chain.from_iterable(EventStream(seed, malformed).follow(first))
 

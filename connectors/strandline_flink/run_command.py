@@ -1,7 +1,4 @@
-"""`strandline run`: train a model from a Kafka topic on this machine.
-
-What is heavy is imported when the command runs: this module is loaded with every command.
-"""
+"""`strandline run`: train a model from a Kafka topic on this machine."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +13,7 @@ from strandline.cli.arguments import Json, SpecFile
 from strandline.cli.output import count, err, out, print_json, ratio
 from strandline_flink.options import JobOptions
 from strandline_flink.progress import Progress
+from strandline_flink.run import run
 
 HELP = {name: each.metadata["help"] for name, each in JobOptions.__dataclass_fields__.items()}
 
@@ -43,11 +41,8 @@ def command(
     The same command goes on where the store stands, whatever ended the last run. Ctrl-C or
     SIGTERM stops after one more version.
 
-    Example: [bold]strandline run clicks.toml --bootstrap localhost:9092 --topic clicks --store
-    ./model[/bold]
+    Example: `strandline run clicks.toml --bootstrap localhost:9092 --topic clicks --store ./model`
     """
-    from strandline_flink.run import run  # noqa: PLC0415
-
     options = JobOptions(
         spec=spec,
         bootstrap=bootstrap,

@@ -1,22 +1,30 @@
 """The application: the library's own commands, and those that other packages add.
 
 A package adds commands by an entry point in the group `strandline.commands` that names a function
-`register(app: typer.Typer) -> None`. It imports what is heavy only when its command runs.
+`register(add: strandline.cli.lazy.Add) -> None`. Only the command that is called is imported.
 """
 
 from importlib.metadata import entry_points, version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from strandline.cli import compact, init, learn, log, predict, show
+from strandline.cli.lazy import SETTINGS
 from strandline.cli.outcome import EXIT_CODES, Commands, Session
 from strandline.cli.output import err
 
-GROUP = "strandline.commands"
+GROUP: Final = "strandline.commands"
+OWN: Final = {
+    "init": "Make a store for a model.",
+    "learn": "Learn from a file of events, without Kafka and without Flink.",
+    "log": "List the versions of a store, newest first.",
+    "show": "Show everything one version records; list rejected events.",
+    "predict": "Predict events from standard input.",
+    "compact": "Write full copies of the parameters, so that opening stays fast.",
+}
 
 
-def make_app() -> typer.Typer:
+def make_app() -> Commands:
     """Return the application with all commands."""
     app = typer.Typer(
         name="strandline",
@@ -24,30 +32,22 @@ def make_app() -> typer.Typer:
         help="Models that follow an event stream: every version is one atomic commit of an exact "
         "prefix of the stream.",
         epilog=EXIT_CODES,
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
+        **SETTINGS,
     )
     app.callback()(options)
-    for name, command in (
-        ("init", init.command),
-        ("learn", learn.command),
-        ("log", log.command),
-        ("show", show.command),
-        ("predict", predict.command),
-        ("compact", compact.command),
-    ):
-        app.command(name)(command)
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, Commands), "the class given above"
+    for name, summary in OWN.items():
+        commands.add_lazy(name, f"strandline.cli.{name}", summary)
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             register = entry.load()
-        except ImportError as error:  # one package that is damaged leaves the others at work
+        except ImportError as error:  # a package that is damaged leaves the others at work
             err().print(f"warning: the commands of {entry.value} are missing: {error}")
         else:
-            register(app)
-    return app
+            register(commands.add_lazy)
+    return commands
 
 
 def print_version(asked: bool) -> None:

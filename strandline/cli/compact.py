@@ -8,6 +8,7 @@ import typer
 
 from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.output import out, print_json
+from strandline.compactor import Compactor
 from strandline.store import Store, open_store
 
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until interrupted.")]
@@ -24,7 +25,6 @@ def command(
 
     Example: `strandline compact ./model --follow`
     """
-    from strandline.compactor import Compactor  # noqa: PLC0415  numba takes a second to import
 
     opened = open_store(store)
     compactor = Compactor(opened, every=every)

@@ -14,6 +14,7 @@ from strandline.cli.arguments import Json, SpecFile
 from strandline.cli.figures import calibration, log_loss
 from strandline.cli.lines import read_lines
 from strandline.cli.output import count, err, out, print_json, printable, ratio
+from strandline.local import learn
 from strandline.spec import Spec
 from strandline.store import create_store
 
@@ -52,7 +53,6 @@ def command(
     model = Spec.load(spec)
     with ExitStack() as stack:
         file = open_input(events, stack)
-        from strandline.local import learn  # noqa: PLC0415  numba takes a second to import
 
         opened = create_store(store, model)
         summary = learn(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import typer
-from typer.core import TyperGroup
 
+from strandline.cli.lazy import LazyGroup
 from strandline.cli.output import err, printable
 from strandline.errors import StrandlineError
 
@@ -30,7 +30,7 @@ class Session:
     debug: bool = False
 
 
-class Commands(TyperGroup):
+class Commands(LazyGroup):
     """The command group at whose edge every error becomes a message and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:

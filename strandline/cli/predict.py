@@ -11,6 +11,8 @@ from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.lines import read_lines
 from strandline.cli.output import err, out, print_json_line, printable
 from strandline.errors import EventRejected
+from strandline.model import open_model
+from strandline.reader import Reader
 from strandline.store import open_store
 
 Number = Annotated[
@@ -36,8 +38,6 @@ def command(
 
     Example: `strandline predict ./model --json < events.ndjson`
     """
-    from strandline.model import open_model  # noqa: PLC0415  numba takes a second to import
-    from strandline.reader import Reader  # noqa: PLC0415
 
     if follow and version is not None:
         raise typer.BadParameter("expected one of --follow and --version, got both")

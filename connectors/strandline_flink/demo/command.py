@@ -12,6 +12,10 @@ import typer
 from strandline.cli.arguments import Json
 from strandline.cli.outcome import report
 from strandline.cli.output import out
+from strandline_flink.demo.ending import print_ending
+from strandline_flink.demo.performance import perform
+from strandline_flink.demo.stage import Options
+from strandline_flink.demo.view import LiveView, PlainView
 
 Events = Annotated[int | None, typer.Option("--events", min=1, help="End after so many events.")]
 Seconds = Annotated[float | None, typer.Option("--seconds", min=1, help="End after so long.")]
@@ -44,11 +48,6 @@ def command(
 
     Example: `strandline demo --events 200000 --json`
     """
-    # Kafka's client and numba take a second to import.
-    from strandline_flink.demo.ending import print_ending  # noqa: PLC0415
-    from strandline_flink.demo.performance import perform  # noqa: PLC0415
-    from strandline_flink.demo.stage import Options  # noqa: PLC0415
-    from strandline_flink.demo.view import LiveView, PlainView  # noqa: PLC0415
 
     run = run_folder(folder)
     options = Options(events, seconds, rate, partitions, parallelism, checkpoint, seed)
