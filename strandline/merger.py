@@ -60,7 +60,7 @@ class Merger:
         assert started == (run, version), f"started as {started}, then as {(run, version)}"
 
     def add(self, delta: WorkerDelta) -> None:
-        """Keep a delta for the next cut; each worker's own come in the order it made them."""
+        """Keep a delta for the next cut."""
         assert self._replica is not None, "start comes before the first delta"
         self._waiting.setdefault(delta.worker, []).append(delta)
 
@@ -68,7 +68,7 @@ class Merger:
         """Merge what was added since the last cut, and write it where nobody reads it yet.
 
         The files are durable when this returns. The result depends on the deltas and on the
-        replica, not on the order in which workers' deltas arrived. An empty cut is answered too,
+        replica, not on the order in which deltas arrived. An empty cut is answered too,
         even before the start.
 
         Raises
@@ -78,7 +78,11 @@ class Merger:
         Gap
             If a partition's moves do not join.
         """
-        deltas = [delta for worker in sorted(self._waiting) for delta in self._waiting[worker]]
+        deltas = [
+            delta
+            for worker in sorted(self._waiting)
+            for delta in sorted(self._waiting[worker], key=lambda delta: delta.seq)
+        ]
         self._waiting = {}
         moves = _join_moves(delta.moves for delta in deltas)
         if self._replica is not None:

@@ -66,13 +66,11 @@ class Replica(Generic[Key]):
         self.pending = [pending for pending in self.pending if not contained(pending.key)]
         self._rebuild(touched)
 
-    def catch_up(self, contained: Callable[[Manifest, Key], bool]) -> bool:
-        """Adopt every version at hand, oldest first, waiting for none; whether there was one."""
-        before = self.version
+    def catch_up(self, contained: Callable[[Manifest, Key], bool]) -> None:
+        """Adopt every version at hand, oldest first, waiting for none."""
         while (data := self._store.manifest(self.version + 1)) is not None:
             manifest = parse_manifest(data)
             self.adopt(manifest, partial(contained, manifest))
-        return self.version > before
 
     def _rebuild(self, touched: Iterable[Mapping[str, Changes]]) -> None:
         for changes in touched:

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from strandline.canonical import canonical_json
 from strandline.errors import StoreDamaged
+from strandline.limits import MANIFEST_BYTES_MAX
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
-HEADER_BYTES_MAX: Final = 1 << 20
+HEADER_BYTES_MAX: Final = MANIFEST_BYTES_MAX  # a delta's header holds what a manifest will
 METADATA: Final = "__metadata__"
 
 _CODES: Final = {

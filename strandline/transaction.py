@@ -2,6 +2,24 @@
 
 A stream of the library has one partition, "0"; the position of an event is its number in the
 stream. What a transaction learns is one epoch, and its commit one version.
+
+>>> import strandline
+>>> spec = strandline.Spec.parse('''
+... name = "clicks"
+... label.path = "click"
+... features.item.kind = "category"
+... learners.ctr.type = "ftrl"
+... learners.popularity = {type = "counts", feature = "item"}
+... ''')
+>>> store = strandline.create_store("memory:", spec)
+>>> stream = strandline.open_stream(store, "backfill")
+>>> with stream.begin() as txn:
+...     txn.learn([b'{"item": "hat", "click": true}', b'{"item": "cap", "click": false}'])
+>>> model = strandline.open_model(store)
+>>> model.version, model.count("hat")
+(2, (1, 1))
+>>> model.predict([{"item": "hat"}]).scores.round(3)
+array([0.505], dtype=float32)
 """
 
 import time
@@ -64,26 +82,6 @@ def open_stream(
         If the stream began with another source.
     StreamContested
         If several runs superseded each other within the last minute.
-
-    Examples
-    --------
-    >>> import strandline
-    >>> spec = strandline.Spec.parse('''
-    ... name = "clicks"
-    ... label.path = "click"
-    ... features.item.kind = "category"
-    ... learners.ctr.type = "ftrl"
-    ... learners.popularity = {type = "counts", feature = "item"}
-    ... ''')
-    >>> store = strandline.create_store("memory:", spec)
-    >>> stream = strandline.open_stream(store, "backfill")
-    >>> with stream.begin() as txn:
-    ...     txn.learn([b'{"item": "hat", "click": true}', b'{"item": "cap", "click": false}'])
-    >>> model = strandline.open_model(store)
-    >>> model.version, model.count("hat")
-    (2, (1, 1))
-    >>> model.predict([{"item": "hat"}]).scores.round(3)
-    array([0.505], dtype=float32)
     """
     origin = dict(source or {})
     entry = read_manifest(store, store.head()).streams.get(name)

@@ -5,12 +5,13 @@ contain yet, in seq order. Without the second term a worker would unlearn what i
 whenever commits take longer than epochs.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from strandline.base import read_spec
 from strandline.block import Block, Mark, Span, join_spans
 from strandline.epoch import Epoch, Records
-from strandline.errors import TooManyRejected
+from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.features import Decoder
 from strandline.learners.loading import make_learners
 from strandline.limits import DELTA_BYTES_MAX, REJECTED_SHARE_EVENTS_MIN
@@ -21,6 +22,8 @@ from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.tables import TableDelta
 from strandline.worker_delta import WorkerDelta
+
+_log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -51,7 +54,8 @@ class Worker:
         self._seq = self._newest_seq(read_manifest(self._store, version))
         self._read, self._rejected = 0, 0
         self._begin_epoch()
-        self._marked = False
+        self._marked = False  # everybody's first epoch stands on the version that START names
+        self._bind()
 
     @property
     def version(self) -> int:
@@ -126,16 +130,25 @@ class Worker:
     def _begin_epoch(self) -> None:
         self._epoch = Epoch()
         self._marked = True
-        for learner in self._learners.values():
-            learner.bind(self._state.local)
 
     def _adopt_after_mark(self) -> None:
-        """At the first element after a mark: take the newest version at hand, wait for none."""
-        if self._marked:
-            self._marked = False
-            if self._state.catch_up(self._contained):
-                for learner in self._learners.values():
-                    learner.bind(self._state.local)
+        """At the first element after a mark: take the newest version at hand, wait for none.
+
+        A store that does not answer is no reason to stop: the worker learns on from where it
+        stands, its delta says so, and it looks again after the next mark.
+        """
+        if not self._marked:
+            return
+        self._marked = False
+        try:
+            self._state.catch_up(self._contained)
+        except StoreUnavailable as error:
+            _log.warning("worker %d stays at version %d: %s", self._index, self.version, error)
+        self._bind()
+
+    def _bind(self) -> None:
+        for learner in self._learners.values():
+            learner.bind(self._state.local)
 
     def _contained(self, manifest: Manifest, seq: int) -> bool:
         entry = manifest.streams.get(self._stream)

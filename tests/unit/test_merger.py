@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from strandline.base import add_changes, parameters_at, schemas_of
-from strandline.block import Mark, Span
+from strandline.block import Mark, Span, join_spans
 from strandline.delta import DeltaFile
 from strandline.errors import DeltaDamaged, Gap, MergeError
 from strandline.learners.loading import make_learners
@@ -91,6 +91,22 @@ def test_the_order_of_arrival_changes_no_byte() -> None:
     assert len(answers) == 1
 
 
+def test_two_deltas_of_one_worker_are_composed_by_seq_however_they_arrive() -> None:
+    answers = set()
+    for order in ((0, 1), (1, 0)):
+        job = Job(create_store("memory:", SPEC))
+        deltas = []
+        for seed in range(2):
+            job.feed(0, clicks(100, seed))
+            (move,) = join_spans(job.moves[0])
+            job.moves[0] = []
+            deltas.append(job.workers[0].mark(Mark(1, (move,))))
+        for index in order:
+            job.merger.add(deltas[index])
+        answers.add(job.merger.cut(1, 5).encode())
+    assert len(answers) == 1
+
+
 def test_a_cut_with_deltas_of_some_workers_only() -> None:
     merger, deltas = started(create_store("memory:", SPEC), 3)
     merger.add(deltas[2])
@@ -134,18 +150,26 @@ def test_a_late_commit_leaves_the_mergers_own_changes_in_its_replica() -> None:
         assert table.items()[1].tobytes() == local[name].items()[1].tobytes()
 
 
-def test_late_and_prompt_commits_of_one_stream_make_the_same_files() -> None:
-    """Published + pending has the same bits either way, so only the recorded versions differ."""
-    files = []
-    for keep in (0, 3):
-        store = create_store("memory:", SPEC)
-        job = Job(store)
-        made = []
-        for seed in range(5):
-            made.append(job.epoch({0: clicks(100, seed)}).body.files[0].sha256)
-            job.commit(keep=keep)
-        files.append(made)
-    assert files[0] == files[1]
+def test_a_cut_merges_the_same_whether_the_one_before_is_published_or_pending() -> None:
+    """Published + pending has the same bits either way, so only the recorded version differs."""
+    late, prompt = (Job(create_store("memory:", SPEC), 2) for _ in range(2))
+    cuts = []
+    for seed in range(3):
+        for index in range(2):
+            late.feed(index, clicks(300, seed))  # the same events: every row is a shared one
+        cuts.append([late.mark(index) for index in range(2)])
+        late.cut()
+    pending = list(late.prepared)
+    published = []
+    for deltas in cuts:
+        for delta in deltas:
+            prompt.merger.add(delta)
+        published.append(prompt.cut())
+        prompt.commit()
+    for one, two in zip(pending, published, strict=True):
+        assert one.body.files[0].sha256 == two.body.files[0].sha256
+    assert [each.body.files[0].replica for each in pending] == [1, 1, 1]
+    assert [each.body.files[0].replica for each in published] == [1, 2, 3]
 
 
 def test_published_versions_are_taken_up_between_cuts_only() -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from strandline.block import Block, Span
-from strandline.errors import TooManyRejected
+from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.model import open_model
 from strandline.spec import Spec
-from strandline.store import create_store, read_manifest
+from strandline.store import MemoryStore, create_store, read_manifest
 from strandline.transaction import open_stream
 from tests.jobs import Job
 from tests.oracles import sequential
@@ -200,3 +200,43 @@ def test_a_superseded_run_does_not_take_anothers_seqs_for_its_own() -> None:
     taker.commit()
     zombie.feed(0, clicks(10, 3))
     assert zombie.mark(0).pending == (1,)
+
+
+class Absent(MemoryStore):
+    """Does not answer while it is absent."""
+
+    absent = False
+
+    def manifest(self, version: int) -> bytes | None:
+        if self.absent:
+            raise StoreUnavailable("no answer")
+        return super().manifest(version)
+
+
+def test_a_worker_learns_on_while_the_store_does_not_answer() -> None:
+    store, origin = Absent(), create_store("memory:", SPEC)
+    assert isinstance(origin, MemoryStore)
+    store._files, store._versions = origin._files, origin._versions
+    job = Job(store)
+    job.epoch({0: clicks(100, 1)})
+    job.commit()
+    store.absent = True
+    job.feed(0, clicks(50, 2))
+    assert (job.mark(0).adopted, job.workers[0].version) == (1, 1)
+    store.absent = False
+    job.feed(0, clicks(25, 3))
+    delta = job.mark(0)
+    assert (delta.adopted, delta.pending) == (2, (2,))
+    counts = job.workers[0]._state.local["popularity.counts"].items()[1]
+    assert counts[:, 0].sum() == 175
+
+
+def test_the_first_epoch_stands_on_the_version_that_start_names() -> None:
+    store = create_store("memory:", SPEC)
+    job = Job(store)
+    with open_stream(store, "other").begin() as transaction:
+        transaction.learn(clicks(10))
+    job.feed(0, clicks(10))
+    assert job.mark(0).adopted == job.start
+    job.feed(0, clicks(10))
+    assert job.mark(0).adopted == store.head()
