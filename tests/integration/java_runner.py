@@ -23,16 +23,26 @@ def class_path() -> str:
     return os.pathsep.join(map(str, [classes, *libraries]))
 
 
-def command(*args: str | Path) -> list[str]:
+def command(*args: str | Path, runner: str = "VectorRunner") -> list[str]:
+    """Start a class of tests/java; its arguments follow."""
     options = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=OFF")
-    runner = ("-cp", class_path(), "strandline.flink.VectorRunner")
-    return [str(part) for part in (java(), *options, *runner, *args)]
+    main = ("-cp", class_path(), f"strandline.flink.{runner}")
+    return [str(part) for part in (java(), *options, *main, *args)]
 
 
-def answer(*args: str | Path) -> str:
-    """The last line that the runner prints; raises with its errors if it fails."""
+def lines(*args: str | Path, runner: str = "VectorRunner") -> list[str]:
+    """The lines that a runner prints; raises with its errors if it fails."""
     result = subprocess.run(
-        command(*args), capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+        command(*args, runner=runner),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
     )
     assert result.returncode == 0, result.stderr
-    return result.stdout.splitlines()[-1]
+    return result.stdout.splitlines()
+
+
+def answer(*args: str | Path, runner: str = "VectorRunner") -> str:
+    """The last line that a runner prints."""
+    return lines(*args, runner=runner)[-1]

@@ -1,9 +1,13 @@
 """Java and Python append to one store: every number has one winner."""
 
 import json
+import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from strandline.spec import Spec
 from strandline.store import create_store
@@ -49,3 +53,36 @@ def test_java_and_python_race_for_every_number(tmp_path: Path) -> None:
     assert json.loads(out)["head"] == store.head() == LAST
     names = {file.name for file in Path(store.url, "versions", "000000").iterdir()}
     assert names == {f"{version:010}.json" for version in range(LAST + 1)}, "temporary files stay"
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace to see system calls")
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_java_answers_is_durable_first(tmp_path: Path, taken: bool) -> None:
+    store = create_store(str(tmp_path / "store"), Spec.parse(SPEC))
+    if taken:
+        store.append(1, b"python 1")
+    calls = tmp_path / "calls"
+    trace = ["strace", "-f", "-y", "-e", "trace=fsync,link,linkat,write", "-o", str(calls)]
+    subprocess.run(
+        [*trace, *command("race", store.url)],
+        input=b".",
+        capture_output=True,
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+    folder = re.escape(str(Path(store.url, "versions", "000000")))
+    steps = {
+        "file durable": rf"fsync\(\d+<{folder}/",
+        "linked": rf"link(at)?\(.*{folder}/",
+        "folder durable": rf"fsync\(\d+<{folder}>",
+        "answered true": r"write\(1<[^>]*>, \"true",
+        "answered false": r"write\(1<[^>]*>, \"false",
+    }
+    seen = [
+        step
+        for line in calls.read_text(errors="replace").splitlines()
+        for step, pattern in steps.items()
+        if re.search(pattern, line)
+    ]
+    answered = f"answered {str(not taken).lower()}"
+    assert seen == ["file durable", "linked", "folder durable", answered]

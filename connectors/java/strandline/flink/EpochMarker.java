@@ -13,6 +13,8 @@ import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Tells the worker behind it, in-band, where its run starts (START) and where its epochs end (MARK).
@@ -26,6 +28,7 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 public final class EpochMarker extends AbstractStreamOperator<byte[]>
         implements OneInputStreamOperator<byte[], byte[]>, BoundedOneInput {
     private static final long serialVersionUID = 1L;
+    private static final Logger LOGGER = LoggerFactory.getLogger(EpochMarker.class);
     private static final long POLL_MS = 50;
 
     /** Stands for the checkpoint that follows the end of the input: its id is not known there. */
@@ -64,7 +67,7 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
         open = Retry.untilThere(key.toString(), POLL_MS,
                         () -> Opens.find(store, settings.stream(), key))
                 .requireInForce(settings.stream());
-        LOG.info("{} is version {} of run {}", key, open.version(), open.entry().run());
+        LOGGER.info("{} is version {} of run {}", key, open.version(), open.entry().run());
     }
 
     @Override
@@ -94,7 +97,7 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
         ended = true; // the final checkpoint's barrier comes later, when nothing may follow
     }
 
-    /** START is the first output, and not sent earlier: no output may leave before all tasks run. */
+    /** START is the first output. Not sent by open(): a task must not wait for buffers there. */
     private void start() {
         if (started) {
             return;

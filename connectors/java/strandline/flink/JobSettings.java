@@ -1,6 +1,7 @@
 package strandline.flink;
 
 import java.io.Serializable;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
@@ -30,6 +31,10 @@ public record JobSettings(
         implements Serializable {
 
     public JobSettings {
+        if (!Path.of(storeUrl).isAbsolute()) {
+            throw new IllegalArgumentException("the store is '" + storeUrl
+                    + "', expected the absolute path of a folder that every machine sees");
+        }
         if (!from.matches("earliest|latest|[0-9]{1,18}")) {
             throw new IllegalArgumentException(
                     "from is '" + from + "', expected earliest, latest or milliseconds");

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.UUID;
@@ -21,7 +22,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Assumes a file system where link(2) fails if the name exists, on every machine that mounts it
  * (local disks, NFS v4), and where fsync keeps its word. A rename would overwrite silently, so
- * nothing here moves a file.
+ * nothing here moves a file. Used by one thread.
  */
 final class PosixStore implements Store {
     private static final Logger LOG = LoggerFactory.getLogger(PosixStore.class);
@@ -29,6 +30,7 @@ final class PosixStore implements Store {
 
     private final Path root;
     private Path durableFolder;
+    private long newest; // spares listing a folder of thousands at every commit
 
     PosixStore(Path root) {
         this.root = root;
@@ -51,10 +53,12 @@ final class PosixStore implements Store {
 
     @Override
     public long head(long hint) throws IOException {
-        long version = hint > 0 && Files.exists(path(hint)) ? hint : listed();
-        while (Files.exists(path(version + 1))) {
+        long version = Math.max(hint, newest);
+        version = version > 0 && exists(path(version)) ? version : listed();
+        while (exists(path(version + 1))) {
             version++;
         }
+        newest = version;
         return version;
     }
 
@@ -113,38 +117,49 @@ final class PosixStore implements Store {
         return root.resolve("versions").resolve(folder).resolve(String.format("%010d.json", version));
     }
 
+    /** Files.exists calls a file absent that cannot be seen: head would be too low, and lie. */
+    private static boolean exists(Path path) throws IOException {
+        try {
+            return Files.readAttributes(path, BasicFileAttributes.class).isRegularFile();
+        } catch (NoSuchFileException e) {
+            LOG.trace("{} is not there", path, e);
+            return false;
+        }
+    }
+
     /** An absent folder may be a mount that comes back: an error to wait out, not a decision. */
     private void requireRoot(IOException cause) throws IOException {
-        if (!Files.exists(path(0))) {
+        if (!exists(path(0))) {
             throw new IOException("no store at " + root, cause);
         }
     }
 
     private long listed() throws IOException {
         requireRoot(null);
-        Path newest = newest(root.resolve("versions"), "[0-9]{6}");
-        while (newest(newest, "[0-9]{10}\\.json") == null) {
-            long before = Long.parseLong(newest.getFileName().toString()) - 1;
-            newest = newest.resolveSibling(String.format("%06d", before));
+        Path folder = newest(root.resolve("versions"), "[0-9]{6}");
+        while (newest(folder, "[0-9]{10}\\.json") == null) {
+            // Somebody made the folder and has not yet made the version.
+            long before = Long.parseLong(folder.getFileName().toString()) - 1;
+            folder = folder.resolveSibling(String.format("%06d", before));
         }
-        String name = newest(newest, "[0-9]{10}\\.json").getFileName().toString();
+        String name = newest(folder, "[0-9]{10}\\.json").getFileName().toString();
         return Long.parseLong(name.substring(0, 10));
     }
 
     /** The greatest name that matches: names have a fixed width, so text order is number order. */
     private static Path newest(Path folder, String pattern) throws IOException {
-        Path newest = null;
+        Path found = null;
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
             for (Path entry : entries) {
                 boolean matches = entry.getFileName().toString().matches(pattern);
-                if (matches && (newest == null || entry.compareTo(newest) > 0)) {
-                    newest = entry;
+                if (matches && (found == null || entry.compareTo(found) > 0)) {
+                    found = entry;
                 }
             }
         } catch (java.nio.file.DirectoryIteratorException e) {
             throw e.getCause();
         }
-        return newest;
+        return found;
     }
 
     /** Another process may have made the folder and died before its fsync: always our own. */

@@ -12,7 +12,7 @@ interface Store {
     /** The bytes of a version, or null if the number is free. */
     byte[] manifest(long version) throws IOException;
 
-    /** The newest version's number. The hint, a version known to exist, spares a listing. */
+    /** The newest version's number. The hint is a version that was head before, or 0. */
     long head(long hint) throws IOException;
 
     /**

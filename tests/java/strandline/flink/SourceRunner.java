@@ -1,0 +1,145 @@
+package strandline.flink;
+
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.TreeMap;
+import org.apache.flink.api.connector.source.SourceEvent;
+import org.apache.flink.api.connector.source.SourceReaderContext;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
+import org.apache.flink.connector.base.source.reader.splitreader.SplitsAddition;
+import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumerator.PartitionOffsetsRetrieverImpl;
+import org.apache.flink.connector.kafka.source.metrics.KafkaSourceReaderMetrics;
+import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.admin.AdminClient;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
+import org.apache.flink.metrics.groups.SourceReaderMetricGroup;
+import org.apache.flink.metrics.groups.UnregisteredMetricsGroup;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+import org.apache.flink.util.UserCodeClassLoader;
+
+/** Runs the source's parts against a real broker for a Python test, without a job around them. */
+public final class SourceRunner {
+    private static final PrintStream OUT =
+            new PrintStream(System.out, true, StandardCharsets.US_ASCII);
+
+    private SourceRunner() {}
+
+    /** open STORE BOOTSTRAP TOPIC SUBMISSION FROM PARTITIONS | blocks BOOTSTRAP TOPIC OFFSET.. */
+    public static void main(String[] args) throws Exception {
+        try {
+            if (args[0].equals("open")) {
+                JobSettings settings = settings(args[1], args[2], args[3], args[4], args[5]);
+                open(settings, Integer.parseInt(args[6]));
+            } else {
+                JobSettings settings = settings("/", args[1], args[2], "0".repeat(32), "earliest");
+                List<KafkaPartitionSplit> splits = new ArrayList<>();
+                for (int i = 3; i < args.length; i++) {
+                    String[] offsets = args[i].split(":");
+                    TopicPartition partition = new TopicPartition(settings.topic(), i - 3);
+                    splits.add(new KafkaPartitionSplit(
+                            partition, Long.parseLong(offsets[0]), Long.parseLong(offsets[1])));
+                }
+                blocks(settings, splits);
+            }
+        } catch (SuppressRestartsException e) {
+            ObjectNode fatal = Json.object();
+            fatal.put("fatal", e.getCause().getMessage());
+            OUT.println(Json.render(fatal));
+        }
+    }
+
+    private static JobSettings settings(
+            String store, String bootstrap, String topic, String submission, String from) {
+        Map<String, String> properties = Map.of("bootstrap.servers", bootstrap);
+        return new JobSettings(
+                store, "events", submission, from, false, properties, topic, false);
+    }
+
+    /** Prints the offsets that a job would start at. */
+    private static void open(JobSettings settings, int count) {
+        Properties properties = settings.kafkaProperties();
+        try (AdminClient admin = AdminClient.create(properties)) {
+            List<TopicPartition> partitions = new ArrayList<>();
+            for (int partition = 0; partition < count; partition++) {
+                partitions.add(new TopicPartition(settings.topic(), partition));
+            }
+            Map<Integer, Long> offsets = new TreeMap<>();
+            new OpenOffsets(settings, false)
+                    .getPartitionOffsets(partitions, new PartitionOffsetsRetrieverImpl(admin, null))
+                    .forEach((partition, offset) -> offsets.put(partition.partition(), offset));
+            OUT.println(Json.render(Json.numbers(offsets)));
+        }
+    }
+
+    /** Prints every block of the splits in hexadecimal, a line each, until all splits ended. */
+    private static void blocks(JobSettings settings, List<KafkaPartitionSplit> splits)
+            throws Exception {
+        Context context = new Context();
+        KafkaSourceReaderMetrics metrics = new KafkaSourceReaderMetrics(context.metrics);
+        try (BlockSplitReader reader =
+                new BlockSplitReader(settings.kafkaProperties(), context, metrics)) {
+            reader.handleSplitsChanges(new SplitsAddition<>(splits));
+            Map<String, KafkaPartitionSplit> unfinished = new HashMap<>();
+            splits.forEach(split -> unfinished.put(split.splitId(), split));
+            while (!unfinished.isEmpty()) {
+                RecordsWithSplitIds<Block> fetched = reader.fetch();
+                while (fetched.nextSplit() != null) {
+                    for (Block block = fetched.nextRecordFromSplit();
+                            block != null;
+                            block = fetched.nextRecordFromSplit()) {
+                        OUT.println(java.util.HexFormat.of().formatHex(block.bytes()));
+                    }
+                }
+                unfinished.keySet().removeAll(fetched.finishedSplits());
+            }
+        }
+    }
+
+    /** What a reader asks of its task: here there is none. */
+    private static final class Context implements SourceReaderContext {
+        private final SourceReaderMetricGroup metrics =
+                UnregisteredMetricsGroup.createSourceReaderMetricGroup();
+
+        @Override
+        public SourceReaderMetricGroup metricGroup() {
+            return metrics;
+        }
+
+        @Override
+        public Configuration getConfiguration() {
+            return new Configuration();
+        }
+
+        @Override
+        public String getLocalHostName() {
+            return "localhost";
+        }
+
+        @Override
+        public int getIndexOfSubtask() {
+            return 0;
+        }
+
+        @Override
+        public void sendSplitRequest() {
+            throw new IllegalStateException("splits are given");
+        }
+
+        @Override
+        public void sendSourceEventToCoordinator(SourceEvent event) {
+            throw new IllegalStateException("there is no coordinator");
+        }
+
+        @Override
+        public UserCodeClassLoader getUserCodeClassLoader() {
+            throw new IllegalStateException("nothing is loaded");
+        }
+    }
+}
