@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from strandline.block import Block, Span
+from strandline.block import Block, Mark, Span
 from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.model import open_model
 from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store, read_manifest
 from strandline.transaction import open_stream
-from tests.jobs import Job
+from tests.jobs import Job, block
 from tests.oracles import sequential
 from tests.streams import clicks, clicks_spec
 
