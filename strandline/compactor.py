@@ -3,17 +3,11 @@
 import threading
 from typing import Final
 
-from strandline.base import (
-    add_changes,
-    encode_base,
-    parameters_at,
-    read_changes,
-    read_spec,
-    schemas_of,
-)
+from strandline.base import encode_base, parameters_at, read_changes, read_spec, schemas_of
 from strandline.learners.loading import make_learners
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
+from strandline.tables import apply_changes
 
 POLL_S: Final = 1.0
 
@@ -43,7 +37,7 @@ class Compactor:
         else:
             for version in range(self._version + 1, due + 1):
                 manifest = read_manifest(self._store, version)
-                add_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
+                apply_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
         self._version = due
         data = encode_base(due, manifest_bytes(self._store, due), self._parameters)
         self._store.put_base(due, data)

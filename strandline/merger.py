@@ -143,7 +143,7 @@ class Merger:
             return []
         assert self._replica is not None, "start comes before the first change"
         before = {str(move.partition): move.first for move in moves}
-        data = DeltaFile(self._stream, self._run, before, changed).encode()
+        data = DeltaFile(self._stream, self._run, before, changed).encode(self._schemas)
         # The replica takes up what readers will read, so that all of them hold the same bits.
         readable = DeltaFile.decode(data, self._schemas).changes
         ref = self._store.stage("delta", data)
@@ -168,7 +168,7 @@ def _merge_one(
     parts = []
     for worker in sorted({delta.worker for delta in deltas}):
         own = [delta for delta in deltas if delta.worker == worker]
-        composed = compose([delta.tables[schema.name] for delta in own])
+        composed = compose([delta.tables[schema.name] for delta in own], schema)
         parts.append(Part(worker, sum(delta.learned for delta in own), composed))
     events = sum(part.events for part in parts)
     return merge_table(learner, schema, local[schema.name], parts, events)

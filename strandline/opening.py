@@ -11,7 +11,14 @@ import msgspec
 
 from strandline.canonical import canonical_json, sha256_hex
 from strandline.commit import ReadVersion, compare
-from strandline.errors import Gap, Rival, StoreDamaged, StreamContested, Superseded
+from strandline.errors import (
+    Gap,
+    Rival,
+    SecondStream,
+    StoreDamaged,
+    StreamContested,
+    Superseded,
+)
 from strandline.limits import OPENS_CONTESTED, OPENS_CONTESTED_WINDOW_MS
 from strandline.manifest import (
     Manifest,
@@ -31,7 +38,8 @@ class Opening:
 
     `positions` are the partitions of the source. On a fresh start those that the store knows go
     on where the store stands, and only the others start as given here; on a restore they are the
-    restored state's and must equal the store's.
+    restored state's and must equal the store's. `one_stream` names tables whose merge rule does not
+    commute: with any of them the store takes no second stream.
     """
 
     stream: str
@@ -41,6 +49,7 @@ class Opening:
     source: dict[str, str]
     time_ms: int
     takeover: bool = False
+    one_stream: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class CreateOpen:
     manifest: bytes
 
 
-OpenDecision = CreateOpen | OpenFound | Superseded | Rival | Gap | StreamContested
+OpenDecision = CreateOpen | OpenFound | Superseded | Rival | Gap | StreamContested | SecondStream
 
 
 def find_open(store: Store, stream: str, key: OpenKey) -> OpenFound | None:
@@ -80,6 +89,7 @@ def append_open(
     source: dict[str, str],
     time_ms: int,
     takeover: bool = False,
+    one_stream: tuple[str, ...] = (),
 ) -> int:
     """Append the open, or find that it was appended before; return its version, durable.
 
@@ -91,8 +101,10 @@ def append_open(
         A restored state does not stand where the store stands.
     StreamContested
         Too many runs took the stream over in the last minute, and `takeover` is not set.
+    SecondStream
+        The store holds another stream, and `one_stream` names a table.
     """
-    wanted = Opening(stream, run, key, positions, source, time_ms, takeover)
+    wanted = Opening(stream, run, key, positions, source, time_ms, takeover, one_stream)
     head = 0
     while True:
         head = store.head(head)
@@ -120,7 +132,7 @@ def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:
     found = None if entry is None else _find(entry, opens, wanted.stream, wanted.key)
     if found is not None:
         return found if found.in_force else _superseded(head, entry, wanted)
-    refusal = (
+    refusal = _refuse_second(parent, wanted) or (
         _refuse_start(opens, wanted)
         if wanted.key.restored is None
         else _refuse_restore(head, entry, wanted)
@@ -147,6 +159,18 @@ def _find(entry: StreamEntry, opens: list[Manifest], stream: str, key: OpenKey) 
             found = manifest.streams[stream]
             return OpenFound(manifest.version, found, in_force=found.run == entry.run)
     return None
+
+
+def _refuse_second(parent: Manifest, wanted: Opening) -> SecondStream | None:
+    """Rows that two streams change in turn hold what the order of their commits makes of them."""
+    others = sorted(parent.streams.keys() - {wanted.stream})
+    if not others or not wanted.one_stream:
+        return None
+    return SecondStream(
+        f"stream {wanted.stream}: the store is fed by stream {', '.join(others)}, and what table"
+        f" {', '.join(wanted.one_stream)} holds depends on the order of commits, so it takes one"
+        " stream only; feed both topics into one stream, or keep a store for each"
+    )
 
 
 def _refuse_start(opens: list[Manifest], wanted: Opening) -> StreamContested | None:

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.base import add_changes, parameters_at, read_changes, read_spec, schemas_of
+from strandline.base import parameters_at, read_changes, read_spec, schemas_of
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged, StrandlineError
 from strandline.learners.loading import make_learners
 from strandline.manifest import parse_manifest
 from strandline.model import Event, EventReader, Model, Predictions
 from strandline.store.base import Store
-from strandline.tables import Parameters
+from strandline.tables import Parameters, apply_changes
 
 AFTER_ERROR_MS: Final = 500
 """A version that could not be taken up is tried again after this time."""
@@ -51,7 +51,7 @@ class Follower:
         if version == self.model.version:
             return False
         tables = self._tables_to_change()
-        add_changes(tables, files)
+        apply_changes(tables, files)
         self._spare, self._spare_model = self._serving, weakref.ref(self.model)
         self._missed = files
         self._serving = tables
@@ -62,7 +62,7 @@ class Follower:
         """Return tables at the served version that no model is bound to."""
         free = self._spare_model is not None and self._spare_model() is None
         if self._spare is not None and free:
-            add_changes(self._spare, self._missed)
+            apply_changes(self._spare, self._missed)
             return self._spare
         return {name: table.copy() for name, table in self._serving.items()}
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
-from strandline.base import add_changes, parameters_at, read_changes, schemas_of
+from strandline.base import parameters_at, read_changes, schemas_of
 from strandline.learners.base import Learner
 from strandline.manifest import Manifest, parse_manifest
 from strandline.store.base import Store
-from strandline.tables import Changes, Parameters
+from strandline.tables import Changes, Parameters, apply_changes
 
 Key = TypeVar("Key")
 
@@ -21,7 +21,7 @@ class Pending(NamedTuple, Generic[Key]):
 
 
 class Replica(Generic[Key]):
-    """`local` = `published` at `version` + the pending changes, added in order.
+    """`local` = `published` at `version` + the pending changes, applied in order.
 
     `local` may be changed freely between calls, on rows that the next `push` or `reset` names:
     those rows are rebuilt from their parts, never corrected. So `local` has, after every call, the
@@ -61,7 +61,7 @@ class Replica(Generic[Key]):
         assert manifest.version == self.version + 1, (manifest.version, self.version)
         files = read_changes(self._store, manifest, self._schemas)
         touched = [*files, *(pending.changes for pending in self.pending)]
-        add_changes(self.published, files)
+        apply_changes(self.published, files)
         self.version = manifest.version
         self.pending = [pending for pending in self.pending if not contained(pending.key)]
         self._rebuild(touched)
@@ -76,4 +76,4 @@ class Replica(Generic[Key]):
         for changes in touched:
             for name, change in changes.items():
                 self.local[name].assign(change.rows, self.published[name].gather(change.rows))
-        add_changes(self.local, (pending.changes for pending in self.pending))
+        apply_changes(self.local, (pending.changes for pending in self.pending))

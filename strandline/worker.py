@@ -202,7 +202,7 @@ def _reason_to_refuse(
     for name, delta in tables.items():
         if not delta.finite:
             return f"table {name}: a change is not finite"
-        size += sum(part.nbytes for part in (delta.rows, delta.add, *delta.stats.values()))
+        size += sum(part.nbytes for part in (delta.rows, delta.values, *delta.stats.values()))
     if size > DELTA_BYTES_MAX:
         return f"{size} bytes, at most {DELTA_BYTES_MAX} are allowed"
     for name, part in sums.items():

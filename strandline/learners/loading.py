@@ -8,6 +8,7 @@ from strandline.features import BIAS_FIELD, Batch
 from strandline.learners.base import Learner
 from strandline.learners.counts import Counts
 from strandline.learners.ftrl import Ftrl
+from strandline.merge import ONE_STREAM
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, Spec
 from strandline.tables import Parameters, empty_table
 
@@ -37,6 +38,18 @@ def empty_parameters(learners: Mapping[str, Learner]) -> Parameters:
         for learner in learners.values()
         for schema in learner.tables
     }
+
+
+def one_stream_tables(learners: Mapping[str, Learner]) -> tuple[str, ...]:
+    """Return the tables whose rules do not commute: they take no second stream."""
+    return tuple(
+        sorted(
+            name
+            for learner in learners.values()
+            for name, rule in learner.rules.items()
+            if rule in ONE_STREAM
+        )
+    )
 
 
 def warm_up() -> None:

@@ -1,6 +1,14 @@
 """How the workers' deltas of one epoch become one change of the parameters."""
 
-from strandline.merge.rules import Geometry, Merging, Part, compose, merge_table
+from strandline.merge.rules import (
+    ONE_STREAM,
+    OPERATIONS,
+    Geometry,
+    Merging,
+    Part,
+    compose,
+    merge_table,
+)
 
 RULES: dict[str, tuple[str, ...]] = {
     "ftrl": ("matched", "sum", "mean"),
@@ -11,4 +19,13 @@ RULES: dict[str, tuple[str, ...]] = {
 Counts are exact only as a sum; `mean` and `matched` need the geometry of a gradient learner.
 """
 
-__all__ = ["RULES", "Geometry", "Merging", "Part", "compose", "merge_table"]
+__all__ = [
+    "ONE_STREAM",
+    "OPERATIONS",
+    "RULES",
+    "Geometry",
+    "Merging",
+    "Part",
+    "compose",
+    "merge_table",
+]

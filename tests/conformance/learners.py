@@ -91,7 +91,7 @@ def contents(parameters: Parameters) -> dict[str, tuple[bytes, bytes]]:
 def delta_bytes(deltas: dict[str, TableDelta]) -> dict[str, tuple[bytes, ...]]:
     """Return every delta's bytes."""
     return {
-        name: (d.rows.tobytes(), d.add.tobytes(), *(s.tobytes() for s in d.stats.values()))
+        name: (d.rows.tobytes(), d.values.tobytes(), *(s.tobytes() for s in d.stats.values()))
         for name, d in deltas.items()
     }
 
@@ -126,7 +126,7 @@ def merged(
             Part(i, e, d[schema.name]) for i, (d, e) in enumerate(zip(deltas, events, strict=True))
         ]
         changes = merge_table(learner, schema, start[schema.name], parts, sum(events))
-        after[schema.name].add(changes.rows, changes.add)
+        after[schema.name].add(changes.rows, changes.values)
     return after
 
 
@@ -199,7 +199,7 @@ def check_start_plus_delta_is_the_end(case: Case) -> None:
     for name, delta in learner.take_delta().items():
         before = start[name].gather(delta.rows)
         expected = end[name].gather(delta.rows)
-        assert_close(before + delta.add, expected, before, 1)
+        assert_close(before + delta.values, expected, before, 1)
         untouched = np.setdiff1d(end[name].items()[0], delta.rows)
         assert np.array_equal(end[name].gather(untouched), start[name].gather(untouched))
 
@@ -211,7 +211,7 @@ def check_a_delta_is_well_formed(case: Case) -> None:
     assert set(deltas) == {schema.name for schema in learner.tables}
     for schema in learner.tables:
         delta = deltas[schema.name]
-        schema.check(delta.rows, delta.add)
+        schema.check(delta.rows, delta.values)
         assert delta.finite
         assert all(stat.shape == delta.rows.shape for stat in delta.stats.values())
 
@@ -223,7 +223,7 @@ def check_a_second_delta_is_empty_and_an_epoch_stands_alone(case: Case) -> None:
     between = {name: table.copy() for name, table in parameters.items()}
     for schema in learner.tables:
         delta = learner.take_delta()[schema.name]
-        schema.check(delta.rows, delta.add)
+        schema.check(delta.rows, delta.values)
         assert len(delta.rows) == 0
     learner.learn(make_batch(2))
     second = delta_bytes(learner.take_delta())
@@ -272,7 +272,7 @@ def check_one_worker_merged_is_sequential(case: Case) -> None:
     assert_same_parameters(after, end, 1)
     for name, delta in deltas.items():
         assert np.array_equal(
-            after[name].gather(delta.rows), start[name].gather(delta.rows) + delta.add
+            after[name].gather(delta.rows), start[name].gather(delta.rows) + delta.values
         )
 
 
@@ -307,7 +307,7 @@ def check_merged_bytes_do_not_depend_on_arrival(case: Case) -> None:
         for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0, 3, 1]):
             arrived = [parts[schema.name][i] for i in order]
             changes = merge_table(learner, schema, start[schema.name], arrived, 1000)
-            found.add((changes.rows.tobytes(), changes.add.tobytes()))
+            found.add((changes.rows.tobytes(), changes.values.tobytes()))
         assert len(found) == 1
 
 
@@ -322,12 +322,13 @@ def check_composed_deltas_are_one_delta(case: Case) -> None:
     whole, end = case.bound(start)
     for batch in batches:
         whole.learn(batch)
+    schemas = {schema.name: schema for schema in learner.tables}
     for name, expected in whole.take_delta().items():
-        found = compose([piece[name] for piece in pieces])
+        found = compose([piece[name] for piece in pieces], schemas[name])
         assert np.array_equal(found.rows, expected.rows)
         assert set(found.stats) == set(expected.stats)
         scale = np.maximum(np.abs(end[name].gather(found.rows)), 1)
-        assert_close(found.add, expected.add, scale, 3)
+        assert_close(found.values, expected.values, scale, 3)
         for stat, values in expected.stats.items():
             assert found.stats[stat].dtype == values.dtype
             if values.dtype.kind == "u":

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strandline.base import add_changes, parameters_at, schemas_of
+from strandline.base import parameters_at, schemas_of
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged
 from strandline.learners.loading import make_learners
 from strandline.manifest import Manifest
 from strandline.replica import Replica
 from strandline.store import MemoryStore, create_store
-from strandline.tables import Changes, Parameters
+from strandline.tables import Changes, Parameters, apply_changes
 from strandline.transaction import open_stream
 from tests.streams import clicks_spec
 
@@ -42,7 +42,7 @@ def bits(parameters: Parameters) -> dict[str, tuple[bytes, bytes]]:
 def rebuilt(replica: Replica[int], store: MemoryStore) -> Parameters:
     """The slow way: everything from genesis, then every pending change in order."""
     parameters = parameters_at(store, make_learners(SPEC), replica.version)
-    add_changes(parameters, [pending.changes for pending in replica.pending])
+    apply_changes(parameters, [pending.changes for pending in replica.pending])
     return parameters
 
 
@@ -73,8 +73,8 @@ def test_local_has_the_bits_of_a_full_rebuild(steps: Iterable[tuple[str, int]]) 
     for key, (step, seed) in enumerate(steps):
         made = changes(seed)
         if step.startswith("learn"):
-            learned = {name: Changes(c.rows, 3 * c.add) for name, c in made.items()}
-            add_changes(replica.local, [learned])  # in place, as a learner does
+            learned = {name: Changes(c.rows, 3 * c.values) for name, c in made.items()}
+            apply_changes(replica.local, [learned])  # in place, as a learner does
         match step:
             case "push" | "learn_and_push":
                 replica.push(key, made)

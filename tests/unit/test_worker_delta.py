@@ -48,7 +48,7 @@ def test_what_is_sent_arrives() -> None:
     assert found.tables.keys() == DELTA.tables.keys()
     for name, table in DELTA.tables.items():
         np.testing.assert_array_equal(found.tables[name].rows, table.rows)
-        np.testing.assert_array_equal(found.tables[name].add, table.add)
+        np.testing.assert_array_equal(found.tables[name].values, table.values)
         assert found.tables[name].stats.keys() == table.stats.keys()
         for stat, values in table.stats.items():
             np.testing.assert_array_equal(found.tables[name].stats[stat], values)
