@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from strandline.base import parameters_at, read_spec
 from strandline.errors import EventRejected, SpecError, StoreError
 from strandline.features import Batch, Decoder, category_key, field_seed
+from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.loading import make_learners
 from strandline.spec import CountsSpec, Spec
 from strandline.store.base import Store
+from strandline.store.chain import read_manifest
 from strandline.tables import Parameters
 
 Event = bytes | Mapping[str, Any]
@@ -56,12 +58,16 @@ class Model:
     ----------
     version
         The version that every answer comes from.
+    time_ms
+        The version's time, which decayed counts are as of.
     spec
         The description that the store keeps.
     """
 
-    def __init__(self, version: int, events: EventReader, parameters: Parameters) -> None:
-        self.version = version
+    def __init__(
+        self, version: int, time_ms: int, events: EventReader, parameters: Parameters
+    ) -> None:
+        self.version, self.time_ms = version, time_ms
         self.spec = events.spec
         self._events = events
         self._parameters = parameters
@@ -99,8 +105,10 @@ class Model:
             )
         return Predictions(self.version, scores[0])
 
-    def count(self, value: str | int | bool, learner: str | None = None) -> tuple[int, int]:
+    def count(self, value: str | int | bool, learner: str | None = None) -> tuple[float, float]:
         """Return (events, positives) of a value of the category that a counts learner counts.
+
+        They are integers, or, if the learner has a half-life, float64 as of `time_ms`.
 
         Raises `SpecError` if no counts learner, or not exactly one, is meant.
         """
@@ -116,8 +124,12 @@ class Model:
             )
         ((name, settings),) = specs.items()
         key = category_key(value, field_seed(settings.feature))
-        events, positives = self._parameters[f"{name}.counts"].gather(np.array([key], np.uint64))[0]
-        return int(events), int(positives)
+        rows = self._parameters[f"{name}.counts"].gather(np.array([key], np.uint64))
+        counting = self._learners[name]
+        if isinstance(counting, DecayedCounts):
+            rows = counting.at(rows, self.time_ms)
+        events, positives = rows[0, :2].tolist()
+        return events, positives
 
 
 def open_model(store: Store, version: int | None = None) -> Model:
@@ -135,4 +147,5 @@ def open_model(store: Store, version: int | None = None) -> Model:
     if not 0 <= at <= head:
         raise StoreError(f"{store.url} has no version {at}: the newest is {head}")
     spec = read_spec(store)
-    return Model(at, EventReader(spec), parameters_at(store, make_learners(spec), at))
+    time_ms = read_manifest(store, at).time_ms
+    return Model(at, time_ms, EventReader(spec), parameters_at(store, make_learners(spec), at))

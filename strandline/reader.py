@@ -20,6 +20,7 @@ from strandline.learners.loading import make_learners
 from strandline.manifest import parse_manifest
 from strandline.model import Event, EventReader, Model, Predictions
 from strandline.store.base import Store
+from strandline.store.chain import read_manifest
 from strandline.tables import Parameters, apply_changes
 
 AFTER_ERROR_MS: Final = 500
@@ -35,19 +36,20 @@ class Follower:
         learners = make_learners(spec)
         self._schemas = schemas_of(learners)
         self._events = EventReader(spec)
-        version = store.head()
-        self._serving = parameters_at(store, learners, version)
-        self.model = Model(version, self._events, self._serving)
+        head = read_manifest(store, store.head())
+        self._serving = parameters_at(store, learners, head.version)
+        self.model = Model(head.version, head.time_ms, self._events, self._serving)
         self._spare: Parameters | None = None
         self._spare_model: weakref.ref[Model] | None = None
         self._missed: list[ModelChanges] = []
 
     def step(self) -> bool:
         """Take up every version at hand; whether there was one. An error changes nothing."""
-        version, files = self.model.version, []
+        version, time_ms, files = self.model.version, 0, []
         while (data := self._store.manifest(version + 1)) is not None:
-            files += read_changes(self._store, parse_manifest(data), self._schemas)
-            version += 1
+            manifest = parse_manifest(data)
+            files += read_changes(self._store, manifest, self._schemas)
+            version, time_ms = version + 1, manifest.time_ms
         if version == self.model.version:
             return False
         tables = self._tables_to_change()
@@ -55,7 +57,7 @@ class Follower:
         self._spare, self._spare_model = self._serving, weakref.ref(self.model)
         self._missed = files
         self._serving = tables
-        self.model = Model(version, self._events, tables)
+        self.model = Model(version, time_ms, self._events, tables)
         return True
 
     def _tables_to_change(self) -> Parameters:

@@ -7,6 +7,7 @@ import numpy as np
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners.base import Learner
 from strandline.learners.counts import Counts
+from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.merge import ONE_STREAM
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, Spec
@@ -83,4 +84,5 @@ def _make(name: str, settings: LearnerSpec, fields: Mapping[str, int]) -> Learne
         case FtrlSpec():
             return Ftrl(name, settings, [fields[feature] for feature in settings.features])
         case CountsSpec():
-            return Counts(name, settings, fields[settings.feature])
+            counts = Counts if settings.half_life_s is None else DecayedCounts
+            return counts(name, settings, fields[settings.feature])

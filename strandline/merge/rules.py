@@ -63,12 +63,22 @@ class Geometry(Protocol):
         """Return the z that gives w at n; w = 0 has many, 0 is returned."""
 
 
+@runtime_checkable
+class Decaying(Protocol):
+    """What `decay` asks of a learner whose rows are [events, positives, time_ms]."""
+
+    def at(self, rows: Values, time_ms: int) -> Values:
+        """Return the rows [k, 3] as of a time, not before their own."""
+
+
 def merge_table(
     learner: Merging,
     schema: TableSchema,
     replica: Table,
     parts: Sequence[Part],
     events: int,
+    *,
+    time_ms: int = 0,
 ) -> Changes:
     """Return the change of one table that an epoch's parts make.
 
@@ -84,6 +94,8 @@ def merge_table(
         One per worker that learned events, in any order; each delta's rows sorted and unique.
     events
         Events of the epoch that were learned, at least the sum of the parts'.
+    time_ms
+        The time of the version to be: rule `decay` takes the rows there.
 
     Raises
     ------
@@ -100,7 +112,7 @@ def merge_table(
     gathered = gather_deltas([part.delta for part in parts], schema)
     before = replica.gather(gathered.rows)
     with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the row's number
-        change = _RULES[rule](_Epoch(learner, before, gathered, parts, events))
+        change = _RULES[rule](_Epoch(learner, before, gathered, parts, events, time_ms))
         values = change.astype(schema.value_dtype)
         after = before + values if schema.operation == "add" else values
     unfit = np.flatnonzero(_unfit(schema, before, values, after))
@@ -173,6 +185,7 @@ class _Epoch:
     gathered: Gathered
     parts: Sequence[Part]
     events: int
+    time_ms: int
 
 
 def _sum(epoch: _Epoch) -> Values:
@@ -224,12 +237,23 @@ def _replace(epoch: _Epoch) -> Values:
     return last_pieces(gathered.indices, gathered.pieces, np.empty_like(epoch.before))
 
 
+def _decay(epoch: _Epoch) -> Values:
+    """θ' = θ as of the version's time + the counts of all workers, which are as old as that."""
+    learner, gathered = epoch.learner, epoch.gathered
+    assert isinstance(learner, Decaying), "rule decay needs a learner whose rows have a time"
+    rows = learner.at(epoch.before, epoch.time_ms)
+    rows[:, 0] += gathered.stat_total("events")
+    rows[:, 1] += gathered.stat_total("positives")
+    return rows
+
+
 _RULES: Final[dict[str, Callable[[_Epoch], Values]]] = {
     "sum": _sum,
     "mean": _mean,
     "matched": _matched,
     "max": _max,
     "replace": _replace,
+    "decay": _decay,
 }
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
@@ -238,12 +262,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "matched": "add",
     "max": "max",
     "replace": "set",
+    "decay": "set",
 }
 """The operation of a table, by its rule."""
 
 assert OPERATIONS.keys() == _RULES.keys(), "every rule has an operation"
 
-ONE_STREAM: Final = frozenset({"replace"})
+ONE_STREAM: Final = frozenset({"decay", "replace"})
 """Rules that do not commute: what two streams make of a row depends on who commits first."""
 
 

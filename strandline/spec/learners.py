@@ -33,9 +33,14 @@ class FtrlSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 class CountsSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
                  tag_field="type", tag="counts"):  # fmt: skip
-    """Events and positive events per value of one category."""
+    """Events and positive events per value of one category.
+
+    With `half_life_s` counts halve in that many seconds of the versions' time, and the store takes
+    one stream only.
+    """
 
     feature: str
+    half_life_s: Annotated[float, Meta(ge=1e-3, le=1e10)] | None = None
     merge: Literal["sum"] = "sum"
 
     @property

@@ -3,6 +3,7 @@
 import pytest
 
 from strandline.learners.counts import Counts
+from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.spec import CountsSpec, FtrlSpec
 from tests.conformance.learners import CHECKS, FIELDS, Case
@@ -11,7 +12,7 @@ NAMES = ("a", "b", "c")
 
 
 def ftrl(spec: FtrlSpec, fields: tuple[int, ...] = FIELDS) -> Case:
-    return Case("ftrl", "ctr", lambda: Ftrl("ctr", spec, fields))
+    return Case("ctr", lambda: Ftrl("ctr", spec, fields))
 
 
 CASES = {
@@ -21,8 +22,9 @@ CASES = {
     "ftrl_one_feature": ftrl(FtrlSpec(features=("c",)), (2,)),
     "ftrl_sum": ftrl(FtrlSpec(features=NAMES, merge="sum")),
     "ftrl_mean": ftrl(FtrlSpec(features=NAMES, merge="mean")),
-    "counts": Case(
-        "counts", "popularity", lambda: Counts("popularity", CountsSpec(feature="a"), 0)
+    "counts": Case("popularity", lambda: Counts("popularity", CountsSpec(feature="a"), 0)),
+    "decayed_counts": Case(
+        "trend", lambda: DecayedCounts("trend", CountsSpec(feature="a", half_life_s=60), 0)
     ),
 }
 

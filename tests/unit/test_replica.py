@@ -14,12 +14,15 @@ from strandline.errors import StoreDamaged
 from strandline.learners.loading import make_learners
 from strandline.manifest import Manifest
 from strandline.replica import Replica
+from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store
 from strandline.tables import Changes, Parameters, apply_changes
 from strandline.transaction import open_stream
-from tests.streams import clicks_spec
+from tests.streams import CLICKS
 
-SPEC = clicks_spec(bits=4)  # 16 slots: changes meet on the same rows
+TREND = '[learners.trend]\ntype = "counts"\nfeature = "item"\nhalf_life_s = 60'
+SPEC = Spec.parse(CLICKS.replace("bits = 18", "bits = 4") + TREND)
+"""16 slots and 6 keys: changes meet on the same rows; one table of each operation."""
 
 
 def changes(seed: int) -> ModelChanges:
@@ -28,7 +31,12 @@ def changes(seed: int) -> ModelChanges:
     keys = np.flatnonzero(rng.random(6) < 0.4).astype(np.uint64)
     zn = rng.normal(size=(len(slots), 2), scale=10.0 ** rng.integers(-6, 6)).astype(np.float32)
     counts = rng.integers(1, 100, (len(keys), 2))
-    return {"ctr.zn": Changes(slots, zn), "popularity.counts": Changes(keys, counts)}
+    faded = rng.normal(size=(len(keys), 3))
+    return {
+        "ctr.zn": Changes(slots, zn),
+        "popularity.counts": Changes(keys, counts),
+        "trend.counts": Changes(keys, faded),
+    }
 
 
 def bits(parameters: Parameters) -> dict[str, tuple[bytes, bytes]]:
@@ -117,4 +125,8 @@ def test_a_damaged_delta_leaves_the_replica_as_it_was() -> None:
 
 
 def test_schemas_name_every_table() -> None:
-    assert sorted(schemas_of(make_learners(SPEC))) == ["ctr.zn", "popularity.counts"]
+    assert sorted(schemas_of(make_learners(SPEC))) == [
+        "ctr.zn",
+        "popularity.counts",
+        "trend.counts",
+    ]
