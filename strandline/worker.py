@@ -166,7 +166,12 @@ class Worker:
         for name, learner in self._learners.items():
             predictions = learner.learn(batch) if batch.rows else None
             if predictions is not None:
-                sums = prequential_sums(predictions, batch.labels, batch.weights)
+                sums = prequential_sums(
+                    predictions,
+                    batch.labels,
+                    batch.weights,
+                    probabilities=learner.predicts == "probability",
+                )
                 self._epoch.prequential.setdefault(name, []).append(sums)
         self._read += len(records.values)
         self._rejected += len(rejections)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.features import Batch
-from strandline.spec import CountsSpec
+from strandline.spec import CountsSpec, Predicts
 from strandline.tables import Parameters, Rows, SparseTable, TableDelta, TableSchema
 
 
@@ -30,6 +30,7 @@ class Counts:
         table = f"{name}.counts"
         self.tables = (TableSchema(table, 2, "int64"),)
         self.rules: Mapping[str, str] = {table: spec.merge}
+        self.predicts: Predicts | None = None
         self._field = np.uint16(field)
         self._table: SparseTable | None = None
         self._learned = SparseTable(self.tables[0])

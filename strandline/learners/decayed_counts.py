@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from strandline.features import Batch
 from strandline.learners.counts import count_values
-from strandline.spec import CountsSpec
+from strandline.spec import CountsSpec, Predicts
 from strandline.tables import (
     Parameters,
     SparseTable,
@@ -40,6 +40,7 @@ class DecayedCounts:
         table = f"{name}.counts"
         self.tables = (TableSchema(table, 3, "float64", operation="set"),)
         self.rules: Mapping[str, str] = {table: "decay"}
+        self.predicts: Predicts | None = None
         self.half_life_ms = 1000 * spec.half_life_s
         self._field = np.uint16(field)
         self._fresh = TableSchema(table, 2, "int64")

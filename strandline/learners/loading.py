@@ -9,8 +9,9 @@ from strandline.learners.base import Learner
 from strandline.learners.counts import Counts
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
+from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.merge import ONE_STREAM
-from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, Spec
+from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, SklearnSpec, Spec
 from strandline.tables import Parameters, empty_table
 
 
@@ -86,3 +87,7 @@ def _make(name: str, settings: LearnerSpec, fields: Mapping[str, int]) -> Learne
         case CountsSpec():
             counts = Counts if settings.half_life_s is None else DecayedCounts
             return counts(name, settings, fields[settings.feature])
+        case SklearnSpec():
+            return SklearnLearner(
+                name, settings, [fields[feature] for feature in settings.features]
+            )

@@ -13,10 +13,11 @@ from strandline.merge.rules import (
 RULES: dict[str, tuple[str, ...]] = {
     "ftrl": ("matched", "sum", "mean"),
     "counts": ("sum",),
+    "sklearn": ("mean", "sum"),
 }
 """Rules that make sense, by the learner's type in the spec; the first is the default.
 
-Counts are exact only as a sum; `mean` and `matched` need the geometry of a gradient learner.
+Counts are exact only as a sum; `mean` and `matched` are for learners that follow gradients.
 """
 
 __all__ = [

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from strandline.limits import FEATURES_MAX, LEARNERS_MAX, NAME_PATTERN
 from strandline.spec.convert import check_word, fail
+from strandline.spec.estimators import NaiveBayes
 from strandline.spec.features import Category, Cross, Feature, Number
-from strandline.spec.learners import CountsSpec, FtrlSpec
+from strandline.spec.learners import CountsSpec, FtrlSpec, SklearnSpec
 
 if TYPE_CHECKING:
     from strandline.spec.spec import Spec
@@ -37,6 +38,13 @@ def check_spec(spec: "Spec") -> None:
         match learner:
             case FtrlSpec():
                 _check_references(f"{where}.features", learner.features, spec.features, "a feature")
+            case SklearnSpec():
+                _check_references(
+                    f"{where}.features",
+                    learner.features,
+                    _usable(spec, learner),
+                    "a feature it takes",
+                )
             case CountsSpec():
                 check_word(f"{where}.feature", learner.feature, _categories(spec), "a category")
     _check_paths(spec)
@@ -51,6 +59,12 @@ def _check_counts(spec: "Spec") -> None:
 
 def _categories(spec: "Spec") -> list[str]:
     return [name for name, feature in spec.features.items() if isinstance(feature, Category)]
+
+
+def _usable(spec: "Spec", learner: SklearnSpec) -> list[str]:
+    """Naive Bayes counts values; a number's value is no count."""
+    counting = isinstance(learner.estimator, NaiveBayes)
+    return [name for name, f in spec.features.items() if not (counting and isinstance(f, Number))]
 
 
 def _check_references(where: str, names: tuple[str, ...], known: Iterable[str], noun: str) -> None:

@@ -11,7 +11,9 @@ from strandline.tables import TableDelta
 from strandline.tensors import decode, encode
 from strandline.worker_delta import WorkerDelta
 
-SUMS = Prequential(events=2, labels=1.0, log_loss=0.1 + 0.2, predictions=0.5, weight=2.0)
+SUMS = Prequential(
+    events=2, labels=1.0, log_loss=0.1 + 0.2, predictions=0.5, squared_error=0.2, weight=2.0
+)
 DELTA = WorkerDelta(
     worker=3,
     seq=57,

@@ -14,7 +14,7 @@ from strandline.learners.counts import Counts
 from strandline.learners.ftrl import Ftrl
 from strandline.merge import ONE_STREAM, OPERATIONS, RULES, Part, compose, merge_table
 from strandline.merge.rules import matched_share
-from strandline.spec import CountsSpec, FtrlSpec
+from strandline.spec import CountsSpec, FtrlSpec, SklearnSpec
 from strandline.tables import (
     Changes,
     DenseTable,
@@ -327,7 +327,7 @@ def test_what_replaces_rows_takes_one_stream() -> None:
 
 
 def test_the_spec_offers_the_rules_that_make_sense() -> None:
-    for spec in (FtrlSpec, CountsSpec):
+    for spec in (FtrlSpec, CountsSpec, SklearnSpec):
         offered = set(get_args(spec.__annotations__["merge"]))
         kind = str(spec.__struct_config__.tag)
         assert offered == set(RULES[kind])
