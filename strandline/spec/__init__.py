@@ -3,6 +3,7 @@
 from strandline.spec.estimators import Predicts
 from strandline.spec.features import Category, Cross, Feature, Number
 from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec, SklearnSpec
+from strandline.spec.plugins import PluginSpec
 from strandline.spec.spec import Label, Limits, Spec, Weight
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "LearnerSpec",
     "Limits",
     "Number",
+    "PluginSpec",
     "Predicts",
     "SklearnSpec",
     "Spec",

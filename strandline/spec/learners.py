@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from strandline.limits import SKLEARN_BITS_MAX, TABLE_BITS_MAX
 from strandline.spec.estimators import Estimator
+from strandline.spec.plugins import PluginSpec
 
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Penalty = Annotated[float, Meta(ge=0, le=1e6)]
@@ -71,4 +72,4 @@ class SklearnSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
         return self.estimator.predicts != "value"
 
 
-LearnerSpec = FtrlSpec | CountsSpec | SklearnSpec
+LearnerSpec = FtrlSpec | CountsSpec | SklearnSpec | PluginSpec

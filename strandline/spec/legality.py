@@ -9,6 +9,7 @@ from strandline.spec.convert import check_word, fail
 from strandline.spec.estimators import NaiveBayes
 from strandline.spec.features import Category, Cross, Feature, Number
 from strandline.spec.learners import CountsSpec, FtrlSpec, SklearnSpec
+from strandline.spec.plugins import PluginSpec
 
 if TYPE_CHECKING:
     from strandline.spec.spec import Spec
@@ -46,7 +47,9 @@ def check_spec(spec: "Spec") -> None:
                     "a feature it takes",
                 )
             case CountsSpec():
-                check_word(f"{where}.feature", learner.feature, _categories(spec), "a category")
+                check_word(f"{where}.feature", learner.feature, categories(spec), "a category")
+            case PluginSpec():
+                learner.check(where, spec)
     _check_paths(spec)
 
 
@@ -57,7 +60,8 @@ def _check_counts(spec: "Spec") -> None:
         fail("learners", f"1 to {LEARNERS_MAX} learners", len(spec.learners))
 
 
-def _categories(spec: "Spec") -> list[str]:
+def categories(spec: "Spec") -> list[str]:
+    """Return the names of the spec's categories."""
     return [name for name, feature in spec.features.items() if isinstance(feature, Category)]
 
 
@@ -77,7 +81,7 @@ def _check_references(where: str, names: tuple[str, ...], known: Iterable[str], 
 def _check_feature(spec: "Spec", where: str, feature: Feature) -> None:
     match feature:
         case Cross():
-            _check_references(f"{where}.of", feature.of, _categories(spec), "a category")
+            _check_references(f"{where}.of", feature.of, categories(spec), "a category")
         case Number():
             if feature.scale == 0:
                 fail(f"{where}.scale", "a number other than 0", feature.scale)

@@ -28,6 +28,7 @@ from strandline.spec.estimators import NaiveBayes, to_estimator
 from strandline.spec.features import Category, Cross, Feature, Number, Path
 from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec, SklearnSpec
 from strandline.spec.legality import check_name, check_spec
+from strandline.spec.plugins import load_plugin, plugin_types
 
 
 class Label(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -205,7 +206,11 @@ def _learner(name: str, raw: object, features: Mapping[str, Any]) -> LearnerSpec
         table = {"features": list(features), **table}
     if table.get("type") == "sklearn":
         table = _with_estimator(table, features, where)
-    learner: LearnerSpec = to_tagged(table, "type", (FtrlSpec, CountsSpec, SklearnSpec), where)
+    kinds: tuple[type[Struct], ...] = (FtrlSpec, CountsSpec, SklearnSpec)
+    named = table.get("type")
+    if named not in [str(kind.__struct_config__.tag) for kind in kinds] and named in plugin_types():
+        kinds += (load_plugin(named, f"{where}.type"),)
+    learner: LearnerSpec = to_tagged(table, "type", kinds, where)
     if isinstance(learner, FtrlSpec | SklearnSpec):
         learner = msgspec.structs.replace(learner, features=tuple(sorted(learner.features)))
     return learner

@@ -1,5 +1,7 @@
 """Every property of `learners` on every learner."""
 
+import importlib
+import sys
 from typing import Any, Literal
 
 import pytest
@@ -20,6 +22,11 @@ from strandline.spec.estimators import (
     SGDRegressor,
 )
 from tests.conformance.learners import CHECKS, FIELDS, Case
+from tests.peak_learner import Peak
+from tests.plugins import EXAMPLE
+
+sys.path.append(str(EXAMPLE))
+strandline_ema = importlib.import_module("strandline_ema")
 
 NAMES = ("a", "b", "c")
 
@@ -57,6 +64,8 @@ CASES = {
     "multinomial_nb": sklearn(MultinomialNB(), fields=(0, 2)),
     "bernoulli_nb": sklearn(BernoulliNB()),
     "complement_nb": sklearn(ComplementNB(norm=True), fields=(0, 2)),
+    "peak": Case("peak", lambda: Peak("peak", 0)),
+    "third_party_ema": Case("level", lambda: strandline_ema.Ema("level", 0.3, 0)),
     "decayed_counts": Case(
         "trend", lambda: DecayedCounts("trend", CountsSpec(feature="a", half_life_s=60), 0)
     ),
