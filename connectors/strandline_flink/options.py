@@ -4,7 +4,7 @@ import argparse
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -85,6 +85,12 @@ class JobOptions:
     def store_url(self) -> str:
         """The store as an absolute path, so that every process means the same folder."""
         return str(Path(self.store).expanduser().absolute())
+
+    def resolved(self) -> Self:
+        """The same with absolute paths, for a process that runs elsewhere."""
+        kafka_config = str(Path(self.kafka_config).absolute()) if self.kafka_config else ""
+        spec = str(Path(self.spec).absolute())
+        return replace(self, spec=spec, store=self.store_url, kafka_config=kafka_config)
 
     @classmethod
     def from_args(cls, args: Sequence[str]) -> Self:
