@@ -63,7 +63,7 @@ class JobOptions:
     def __post_init__(self) -> None:
         if not self.submission:
             object.__setattr__(self, "submission", uuid.uuid4().hex)
-        if not re.match(NAME_PATTERN, self.stream):
+        if not re.fullmatch(NAME_PATTERN, self.stream):
             raise refused("stream", self.stream, f"a name like {NAME_PATTERN}")
         if not 1 <= self.parallelism <= PARALLELISM_MAX:
             raise refused("parallelism", self.parallelism, f"1 to {PARALLELISM_MAX}")

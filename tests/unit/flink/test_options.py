@@ -51,6 +51,7 @@ def test_each_submission_has_its_own_identity() -> None:
     ("changed", "named"),
     [
         ({"stream": "No Spaces"}, "--stream"),
+        ({"stream": "events\n"}, "--stream"),
         ({"parallelism": 0}, "--parallelism"),
         ({"checkpoint": "10ms"}, "--checkpoint"),
         ({"checkpoint": "soon"}, "--checkpoint"),
