@@ -76,7 +76,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         "sasl.jaas.config=com.evil.Module required secret;",
         "auto.offset.reset=latest # secret",
         "sasl.password secret",
-        "security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER\nsasl.username=a\nsasl.password=secret",
+        SCRAM.replace("SCRAM-SHA-512", "OAUTHBEARER").replace(SECRET, "secret"),
         "security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\nsasl.password=secret",
         "security.protocol=SSL\nsasl.password=secret",
         "security.protocol=TLS",
