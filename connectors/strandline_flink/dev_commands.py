@@ -17,6 +17,7 @@ from strandline.errors import EnvironmentUnfit
 from strandline_flink.broker import Broker
 from strandline_flink.events import EventStream, clicks_spec
 from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.preflight import quiet_client
 from strandline_flink.producing import paced, produce
 
 POLL_S = 0.5
@@ -73,7 +74,7 @@ def broker(
         else:
             out().print(f"Kafka at {started.bootstrap}, log {started.log_file}; Ctrl-C ends it")
         while not stop.wait(POLL_S):
-            if not Path("/proc", str(started.pid)).exists():
+            if not started.running:
                 raise EnvironmentUnfit(f"the broker ended by itself, see {started.log_file}")
 
 
@@ -112,7 +113,8 @@ def events(
         chunks = paced(islice(endless(seed, first, malformed), events), rate, stop)
         assert bootstrap is not None, "checked above"
         assert topic is not None, "checked above"
-        total = produce(bootstrap, topic, chunks, **settings)
+        with quiet_client():
+            total = produce(bootstrap, topic, chunks, **settings)
         where = f"topic {topic}"
     if json:
         print_json_line({"produced": total})

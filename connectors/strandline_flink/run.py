@@ -95,7 +95,7 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
 
 def start(options: JobOptions, folder: RunFolder) -> subprocess.Popen[bytes]:
     """Start the job's process. It dies with this one, and is in the same process group."""
-    command = [sys.executable, str(train_script()), *options.to_args()]
+    command = [sys.executable, str(train_script()), *options.resolved().to_args()]
     with folder.log.open("ab") as log:
         return subprocess.Popen(
             dying_with_parent(command),
@@ -103,6 +103,7 @@ def start(options: JobOptions, folder: RunFolder) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             env=folder.environment(),
+            cwd=folder.path / "log",  # where a crash of Java leaves its report
         )
 
 

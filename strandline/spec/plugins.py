@@ -4,18 +4,22 @@ The entry point's name is the `type` that a spec says, its object a subclass of 
 the types that a spec names are loaded.
 """
 
+import threading
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from strandline.errors import SpecError
+from strandline.structs import ready
 
 if TYPE_CHECKING:
     from strandline.learners.base import Learner
     from strandline.spec.spec import Spec
 
 GROUP: Final = "strandline.learners"
+
+_LOCK: Final = threading.Lock()
 
 
 class PluginSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
@@ -72,6 +76,8 @@ def load_plugin(name: str, where: str) -> type[PluginSpec]:
         ) from error
     ours = kind if isinstance(kind, type) and issubclass(kind, PluginSpec) else None
     if ours is not None and ours.__struct_config__.tag == name:
+        with _LOCK:  # a second thread may load the type for the first time at once
+            ready(ours)
         return ours
     raise SpecError(
         f"{where}: learner type {name!r} of package {_package(entry)}: expected a subclass of"

@@ -29,6 +29,7 @@ from strandline.spec.features import Category, Cross, Feature, Number, Path
 from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec, SklearnSpec
 from strandline.spec.legality import check_name, check_spec
 from strandline.spec.plugins import load_plugin, plugin_types
+from strandline.structs import ready
 
 
 class Label(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -178,6 +179,9 @@ class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return spec
 
 
+ready(Spec)
+
+
 def _check_size(size_bytes: int) -> None:
     if size_bytes > SPEC_BYTES_MAX:
         raise SpecError(f"expected at most {SPEC_BYTES_MAX} bytes, got {size_bytes}: shorten it")
@@ -208,7 +212,8 @@ def _learner(name: str, raw: object, features: Mapping[str, Any]) -> LearnerSpec
         table = _with_estimator(table, features, where)
     kinds: tuple[type[Struct], ...] = (FtrlSpec, CountsSpec, SklearnSpec)
     named = table.get("type")
-    if named not in [str(kind.__struct_config__.tag) for kind in kinds] and named in plugin_types():
+    ours = [str(kind.__struct_config__.tag) for kind in kinds]
+    if isinstance(named, str) and named not in ours and named in plugin_types():
         kinds += (load_plugin(named, f"{where}.type"),)
     learner: LearnerSpec = to_tagged(table, "type", kinds, where)
     if isinstance(learner, FtrlSpec | SklearnSpec):

@@ -52,7 +52,7 @@ def test_learning_that_is_interrupted_and_killed_counts_every_event_once(tmp_pat
     output, errors = learn(tmp_path).communicate(timeout=100)
     summary = json.loads(output)
     assert errors == b""
-    assert summary["skipped"] >= 9000
+    assert summary["skipped"] >= 7000  # of each five versions one is an open, one the genesis
     assert summary["skipped"] + summary["events"] == EVENTS
 
     store = open_store(str(tmp_path / "store"))

@@ -3,7 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from strandline.errors import SecondStream, StoreDamaged, StreamContested, Superseded
+from strandline.errors import (
+    SecondStream,
+    StoreDamaged,
+    StreamContested,
+    StreamUnfit,
+    Superseded,
+)
 from strandline.manifest import OpenBody, OpenKey
 from strandline.opening import CreateOpen, OpenFound, Opening, append_open, decide_open, find_open
 from strandline.store import MemoryStore, read_manifest, verify_chain
@@ -154,3 +160,23 @@ def test_a_table_that_does_not_commute_takes_no_second_stream() -> None:
     assert store.head() == 1
     assert begin("events", "last.rows") == 1  # the stream itself goes on
     assert begin("other") == 2  # rules that commute take any number
+
+
+@pytest.mark.parametrize(
+    ("stream", "source"),
+    [
+        ("Events", {}),
+        ("events\n", {}),
+        ("", {}),
+        ("events", {"File": "clicks.jsonl"}),
+        ("events", {"file": "x" * 4097}),
+        ("events", {f"key{n}": "" for n in range(17)}),
+    ],
+)
+def test_a_stream_that_no_version_may_hold_is_refused_and_the_store_stays_readable(
+    stream: str, source: dict[str, str]
+) -> None:
+    store = store_of(line().manifests[:1])
+    with pytest.raises(StreamUnfit, match="cannot be opened"):
+        append_open(store, stream, run=RUN, key=KEY, positions={"0": 0}, source=source, time_ms=0)
+    assert verify_chain(store) == 0

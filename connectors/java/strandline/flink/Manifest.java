@@ -28,8 +28,8 @@ record Manifest(
             ObjectNode node = Json.parse(bytes);
             long format = Json.integer(node, "format");
             if (format != FORMAT) {
-                throw new IllegalArgumentException(
-                        "format " + format + ", this release reads " + FORMAT);
+                throw new IllegalArgumentException("format " + format + ", this release reads "
+                        + FORMAT + (format > FORMAT ? "; upgrade strandline" : ""));
             }
             if (Json.integer(node, "version") != version) {
                 throw new IllegalArgumentException("it says version " + node.get("version"));
@@ -49,8 +49,7 @@ record Manifest(
                     Json.sha256(bytes));
         } catch (IllegalArgumentException | ClassCastException e) {
             throw Fatal.damaged(
-                    "version " + version + " cannot be read: " + e.getMessage()
-                            + "; run `strandline verify` on the store");
+                    "version " + version + " cannot be read: " + e.getMessage());
         }
     }
 
