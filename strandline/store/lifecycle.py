@@ -8,6 +8,7 @@ from typing import Final
 from strandline.errors import NoStore, StoreExists, StoreUnavailable
 from strandline.manifest import genesis
 from strandline.spec import Spec
+from strandline.spec.comparison import describe_difference
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.store.memory import MemoryStore
@@ -22,31 +23,32 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 def create_store(url: str, spec: Spec) -> Store:
     """Create a store of this spec and return it; one of the same spec is returned as it is.
 
-    A store that a dead process left half made is completed.
+        A store that a dead process left half made is completed.
 
-    Raises
-    ------
-    StoreExists
-        There is a store of another spec, or the folder holds other things.
-    StoreUnavailable
-        The folder cannot be written.
+        Raises
+        ------
+        StoreExists
+            There is a store of another spec, or the folder holds other things.
+        StoreUnavailable
+            The folder cannot be written.
 
-    Examples
-    --------
-    >>> from strandline.spec import Spec
-    >>> spec = Spec.parse('''
-    ... name = "clicks"
-    ... [label]
-    ... path = "click"
-    ... [features.item]
-    ... path = "item.id"
-    ... kind = "category"
-    ... [learners.popularity]
-    ... type = "counts"
-    ... feature = "item"
-    ... ''')
-    >>> create_store("memory:", spec).head()
-    0
+        Examples
+        --------
+        >>> from strandline.spec import Spec
+    from strandline.spec.comparison import describe_difference
+        >>> spec = Spec.parse('''
+        ... name = "clicks"
+        ... [label]
+        ... path = "click"
+        ... [features.item]
+        ... path = "item.id"
+        ... kind = "category"
+        ... [learners.popularity]
+        ... type = "counts"
+        ... feature = "item"
+        ... ''')
+        >>> create_store("memory:", spec).head()
+        0
     """
     store = _at(url)
     first = store.manifest(0)
@@ -58,9 +60,11 @@ def create_store(url: str, spec: Spec) -> Store:
         store.append(0, genesis(spec.sha256))
     found = read_manifest(store, 0).spec
     if found != spec.sha256:
+        held = Spec.from_json(store.read("spec", found))
         raise StoreExists(
-            f"{store.url} is a store of spec {found}, got spec {spec.sha256}; create the new"
-            " model's store in another folder, or use the spec that the store holds"
+            f"{store.url} is a store of another spec: {describe_difference(held, spec)}. A store's"
+            " spec lays out its tables and never changes: create the new model's store in another"
+            f" folder, or use the spec that the store holds ({found})"
         )
     return store
 
