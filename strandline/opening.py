@@ -4,6 +4,7 @@ A fresh start begins a run and takes the stream over; a restore opens the same r
 is found by its key, so an attempt repeated after a crash or a lost answer finds what it made.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -80,6 +81,14 @@ def find_open(store: Store, stream: str, key: OpenKey) -> OpenFound | None:
     return None if entry is None else _find(entry, _opens(entry, read, stream), stream, key)
 
 
+def check_one_stream(store: Store, stream: str, one_stream: tuple[str, ...]) -> None:
+    """Raise `SecondStream` if `append_open` would: for those who open elsewhere, later."""
+    streams = parse_manifest(manifest_bytes(store, store.head())).streams
+    refusal = _refuse_second(streams, stream, one_stream)
+    if refusal is not None:
+        raise refusal
+
+
 def append_open(
     store: Store,
     stream: str,
@@ -147,7 +156,7 @@ def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:
     found = None if entry is None else _find(entry, opens, wanted.stream, wanted.key)
     if found is not None:
         return found if found.in_force else _superseded(head, entry, wanted)
-    refusal = _refuse_second(parent, wanted) or (
+    refusal = _refuse_second(parent.streams, wanted.stream, wanted.one_stream) or (
         _refuse_start(opens, wanted)
         if wanted.key.restored is None
         else _refuse_restore(head, entry, wanted)
@@ -176,14 +185,16 @@ def _find(entry: StreamEntry, opens: list[Manifest], stream: str, key: OpenKey) 
     return None
 
 
-def _refuse_second(parent: Manifest, wanted: Opening) -> SecondStream | None:
+def _refuse_second(
+    streams: Collection[str], stream: str, one_stream: tuple[str, ...]
+) -> SecondStream | None:
     """Rows that two streams change in turn hold what the order of their commits makes of them."""
-    others = sorted(parent.streams.keys() - {wanted.stream})
-    if not others or not wanted.one_stream:
+    others = sorted(set(streams) - {stream})
+    if not others or not one_stream:
         return None
     return SecondStream(
-        f"stream {wanted.stream}: the store is fed by stream {', '.join(others)}, and what table"
-        f" {', '.join(wanted.one_stream)} holds depends on the order of commits, so it takes one"
+        f"stream {stream}: the store is fed by stream {', '.join(others)}, and what table"
+        f" {', '.join(one_stream)} holds depends on the order of commits, so it takes one"
         " stream only; feed both topics into one stream, or keep a store for each"
     )
 

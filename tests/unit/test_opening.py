@@ -11,7 +11,15 @@ from strandline.errors import (
     Superseded,
 )
 from strandline.manifest import OpenBody, OpenKey
-from strandline.opening import CreateOpen, OpenFound, Opening, append_open, decide_open, find_open
+from strandline.opening import (
+    CreateOpen,
+    OpenFound,
+    Opening,
+    append_open,
+    check_one_stream,
+    decide_open,
+    find_open,
+)
 from strandline.store import MemoryStore, read_manifest, verify_chain
 from tests.golden.commit_lines import B0, B1, C1, C2, OTHER_RUN, RUN, THIRD_RUN, line
 from tests.golden.make_commit_vectors import FOLDER
@@ -157,6 +165,10 @@ def test_a_table_that_does_not_commute_takes_no_second_stream() -> None:
     assert begin("events", "last.rows") == 1
     with pytest.raises(SecondStream, match=r"by stream events, and what table a\.b, last\.rows"):
         begin("other", "a.b", "last.rows")
+    with pytest.raises(SecondStream, match="by stream events"):
+        check_one_stream(store, "other", ("last.rows",))
+    check_one_stream(store, "events", ("last.rows",))
+    check_one_stream(store, "other", ())
     assert store.head() == 1
     assert begin("events", "last.rows") == 1  # the stream itself goes on
     assert begin("other") == 2  # rules that commute take any number
