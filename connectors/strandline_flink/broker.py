@@ -238,7 +238,8 @@ class Broker:
         raise self._failed(f"it did not answer within {READY_TIMEOUT_S} s")
 
     def _failed(self, what: str) -> EnvironmentUnfit:
-        tail = "\n".join(self.log_file.read_text(errors="replace").splitlines()[-5:])
+        said = self.log_file.read_text(errors="replace").splitlines()
+        tail = "\n".join([line for line in said if not line.startswith("\tat ")][-5:])
         return EnvironmentUnfit(
             f"the Kafka broker in {self.folder} is not ready: {what}. "
             f"Its log is {self.log_file} and ends with:\n{tail}"
