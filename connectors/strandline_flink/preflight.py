@@ -9,7 +9,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from strandline.errors import EnvironmentUnfit, SpecError, StoreExists
+from strandline.errors import EnvironmentUnfit
 from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.opening import check_one_stream
 from strandline.spec import Spec
@@ -107,22 +107,19 @@ def check(options: JobOptions) -> Checked:
     Raises
     ------
     SpecError
-        The spec cannot be read, or the store holds another one.
+        The spec cannot be read.
     EnvironmentUnfit
         No broker, no topic, wrong credentials, no Java, no scikit-learn where the spec needs it.
     SecondStream
         The store is fed by another stream, and a merge rule of the spec does not commute.
     StoreError
-        The store cannot be read or written.
+        The store cannot be read or written, or holds another spec.
     """
     spec = Spec.load(options.spec)
     java_home()
     topic = Topic(options.bootstrap, options.topic, KafkaSettings.load(options.kafka_config))
     partitions = topic.partitions()
-    try:
-        store = create_store(options.store_url, spec)
-    except StoreExists as error:
-        raise SpecError(f"{options.spec} does not fit the store {options.store}: {error}") from None
+    store = create_store(options.store_url, spec)
     check_one_stream(store, options.stream, one_stream_tables(make_learners(spec)))
     jars.paths("connector")
     jars.compiled()

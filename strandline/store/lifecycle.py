@@ -23,32 +23,31 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 def create_store(url: str, spec: Spec) -> Store:
     """Create a store of this spec and return it; one of the same spec is returned as it is.
 
-        A store that a dead process left half made is completed.
+    A store that a dead process left half made is completed.
 
-        Raises
-        ------
-        StoreExists
-            There is a store of another spec, or the folder holds other things.
-        StoreUnavailable
-            The folder cannot be written.
+    Raises
+    ------
+    StoreExists
+        There is a store of another spec, or the folder holds other things.
+    StoreUnavailable
+        The folder cannot be written.
 
-        Examples
-        --------
-        >>> from strandline.spec import Spec
-    from strandline.spec.comparison import describe_difference
-        >>> spec = Spec.parse('''
-        ... name = "clicks"
-        ... [label]
-        ... path = "click"
-        ... [features.item]
-        ... path = "item.id"
-        ... kind = "category"
-        ... [learners.popularity]
-        ... type = "counts"
-        ... feature = "item"
-        ... ''')
-        >>> create_store("memory:", spec).head()
-        0
+    Examples
+    --------
+    >>> from strandline.spec import Spec
+    >>> spec = Spec.parse('''
+    ... name = "clicks"
+    ... [label]
+    ... path = "click"
+    ... [features.item]
+    ... path = "item.id"
+    ... kind = "category"
+    ... [learners.popularity]
+    ... type = "counts"
+    ... feature = "item"
+    ... ''')
+    >>> create_store("memory:", spec).head()
+    0
     """
     store = _at(url)
     first = store.manifest(0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from strandline.errors import EnvironmentUnfit
+from strandline.errors import WrongUsage
 from strandline_flink import run_command
 from strandline_flink.options import JobOptions
 
@@ -60,5 +60,5 @@ def test_each_submission_has_its_own_identity() -> None:
     ],
 )
 def test_value_out_of_range_names_its_option(changed: dict[str, Any], named: str) -> None:
-    with pytest.raises(EnvironmentUnfit, match=named):
+    with pytest.raises(WrongUsage, match=named):
         options(**changed)
