@@ -45,10 +45,11 @@ class EventReader:
             batch, rejections = self._decoder.decode(records, labelled=False)
         if rejections:
             index, reason, detail = rejections[0]
+            which = f"event {index} of {len(events)}" if len(events) > 1 else "the event"
+            others = f" ({len(rejections)} events are rejected)" if len(rejections) > 1 else ""
             raise EventRejected(
-                f"event {index} of {len(events)} is rejected as {reason}: {detail}; expected an"
-                f" event as spec {self.spec.name!r} describes it"
-                f" ({len(rejections)} of these events are rejected)"
+                f"{which} is rejected as {reason}: {detail}; expected an event as spec"
+                f" {self.spec.name!r} describes it{others}"
             )
         return batch
 

@@ -92,7 +92,10 @@ def _at(url: str) -> Store:
         raise StoreUnavailable(
             f"{url!r:.200} is no store's URL; expected the path of a folder, or {MEMORY_URL!r}"
         )
-    return PosixStore(Path(os.path.abspath(os.path.expanduser(url))))
+    root = Path(os.path.abspath(os.path.expanduser(url)))
+    if root.is_file():
+        raise StoreUnavailable(f"{root} is a file; expected the folder of a store, or a new one")
+    return PosixStore(root)
 
 
 def _refuse_foreign(root: Path) -> None:

@@ -104,6 +104,7 @@ def test_predict_goes_on_after_an_event_that_cannot_be_decoded(folder: Path) -> 
     done = strandline("predict", folder / "store", "--json", data=data, code=2)
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert "not_json" in first["error"]
+    assert first["line"] == 1
     assert second["version"] > 0
     assert done.stderr.decode().startswith("error: 1 of 2 events")
 

@@ -124,9 +124,9 @@ def test_a_fresh_volume_is_empty_enough(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     url = str(tmp_path / "file")
-    with pytest.raises(StoreUnavailable, match="Not a directory"):
+    with pytest.raises(StoreUnavailable, match="is a file; expected the folder"):
         create_store(url, SPEC)
-    with pytest.raises(StoreUnavailable, match="Not a directory"):
+    with pytest.raises(StoreUnavailable, match="is a file; expected the folder"):
         open_store(url)
 
 
