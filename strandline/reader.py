@@ -13,9 +13,16 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.base import add_changes, parameters_at, read_changes, read_spec, schemas_of
+from strandline.base import (
+    add_changes,
+    is_covered,
+    parameters_at,
+    read_changes,
+    read_spec,
+    schemas_of,
+)
 from strandline.delta import ModelChanges
-from strandline.errors import StoreDamaged, StrandlineError
+from strandline.errors import FileMissing, StoreDamaged, StrandlineError
 from strandline.learners.loading import make_learners
 from strandline.manifest import parse_manifest
 from strandline.model import Event, EventReader, Model, Predictions
@@ -32,18 +39,33 @@ class Follower:
     def __init__(self, store: Store) -> None:
         self._store = store
         spec = read_spec(store)
-        learners = make_learners(spec)
-        self._schemas = schemas_of(learners)
+        self._learners = make_learners(spec)
+        self._schemas = schemas_of(self._learners)
         self._events = EventReader(spec)
         version = store.head()
-        self._serving = parameters_at(store, learners, version)
+        self._serving = parameters_at(store, self._learners, version)
         self.model = Model(version, self._events, self._serving)
         self._spare: Parameters | None = None
         self._spare_model: weakref.ref[Model] | None = None
         self._missed: list[ModelChanges] = []
 
     def step(self) -> bool:
-        """Take up every version at hand; whether there was one. An error changes nothing."""
+        """Take up every version at hand; whether there was one. An error changes nothing.
+
+        Where compaction has removed what lies between, head is opened anew.
+        """
+        try:
+            return self._take_up()
+        except FileMissing:
+            if not is_covered(self._store, self.model.version):
+                raise
+        version = self._store.head(self.model.version)
+        self._serving = parameters_at(self._store, self._learners, version)
+        self._spare, self._spare_model, self._missed = None, None, []
+        self.model = Model(version, self._events, self._serving)
+        return True
+
+    def _take_up(self) -> bool:
         version, files = self.model.version, []
         while (data := self._store.manifest(version + 1)) is not None:
             files += read_changes(self._store, parse_manifest(data), self._schemas)

@@ -13,10 +13,11 @@ import mmap
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from strandline.errors import NoStore, StoreDamaged
+from strandline.errors import FileMissing, NoStore, StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX, VERSIONS_PER_FOLDER
 from strandline.manifest import FileRef
 from strandline.store.base import (
@@ -26,17 +27,25 @@ from strandline.store.base import (
     digest_of,
     reference_to,
 )
-from strandline.store.publish import exists, fsync_folder, make_folder, publish
+from strandline.store.publish import (
+    TEMPORARY,
+    exists,
+    fsync_folder,
+    is_left_over,
+    make_folder,
+    publish,
+)
 from strandline.store.remedies import unavailable
 
 FOLDERS: Final = ("bases", "deltas", "rejects", "spec", "versions")
 
-_STAGED: Final[dict[FileKind, str]] = {
-    "delta": "deltas/{}.safetensors",
-    "rejects": "rejects/{}.jsonl",
-    "spec": "spec/{}.json",
+_STAGED: Final[dict[FileKind, tuple[str, str]]] = {
+    "delta": ("deltas", ".safetensors"),
+    "rejects": ("rejects", ".jsonl"),
+    "spec": ("spec", ".json"),
 }
 _VERSIONS_FOLDER: Final = re.compile(r"[0-9]{6}")
+_TEMPORARY: Final = re.compile(re.escape(TEMPORARY) + ".*")
 _VERSION: Final = re.compile(r"([0-9]{10})\.json")
 _BASE: Final = re.compile(r"([0-9]{10})\.safetensors")
 
@@ -75,12 +84,21 @@ class PosixStore:
                 descriptor = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
                 message = f"{path} is missing; restore the file from a copy"
-                raise StoreDamaged(message) from None
+                raise FileMissing(message) from None
             with open(descriptor, "rb") as file:
                 check_length(kind, ref, os.fstat(descriptor).st_size, str(path))
                 data = file.read()
         check_digest(data, sha256, str(path))
         return data
+
+    def staged(self, kind: FileKind) -> list[str]:
+        name, suffix = _STAGED[kind]
+        pattern = re.compile("([0-9a-f]{64})" + re.escape(suffix))
+        with unavailable(self.root / name):
+            return sorted(match[1] for match in _matching(self.root / name, pattern))
+
+    def discard(self, kind: FileKind, sha256: str) -> None:
+        self._unlink(self._staged(kind, digest_of(sha256)))
 
     def append(self, version: int, manifest: bytes) -> bool:
         path = self._version(version)
@@ -113,7 +131,7 @@ class PosixStore:
                 return self._climb(at_least)
             return self._climb(self._newest_listed())
 
-    def put_base(self, version: int, data: bytes) -> None:
+    def put_base(self, version: int, data: bytes | memoryview) -> None:
         path = self._base(version)
         with unavailable(path):
             self._make_durable(path.parent)
@@ -131,14 +149,50 @@ class PosixStore:
                 file = path.open("rb")
             except FileNotFoundError:
                 message = f"{path} is missing; the compactor writes it anew"
-                raise StoreDamaged(message) from None
+                raise FileMissing(message) from None
             with file:
                 if os.fstat(file.fileno()).st_size == 0:
                     raise StoreDamaged(f"{path} is empty; delete it")
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
+    def discard_base(self, version: int) -> None:
+        self._unlink(self._base(version))
+
+    def leftovers(self, *, discard: bool = False) -> list[str]:
+        found = []
+        for name in FOLDERS:
+            folder = self.root / name
+            with unavailable(folder):
+                for match in _matching(folder, _TEMPORARY):
+                    if is_left_over(folder / match[0], discard=discard):
+                        found.append(f"{name}/{match[0]}")
+        for folder in self._full_folders():
+            with unavailable(folder):
+                for match in _matching(folder, _TEMPORARY):
+                    # Every number of the folder is taken: its writer, if alive, has lost.
+                    found.append(f"versions/{folder.name}/{match[0]}")
+                    if discard:
+                        self._unlink(folder / match[0])
+        return sorted(found)
+
+    def _full_folders(self) -> list[Path]:
+        """Return the folders of versions whose numbers are all taken, oldest first."""
+        versions = self.root / "versions"
+        with unavailable(versions):
+            numbers = sorted(int(match[0]) for match in _matching(versions, _VERSIONS_FOLDER))
+            return [
+                versions / f"{number:06}"
+                for number in numbers
+                if exists(self._version((number + 1) * VERSIONS_PER_FOLDER))
+            ]
+
+    def _unlink(self, path: Path) -> None:
+        with unavailable(path), suppress(FileNotFoundError):
+            os.unlink(path)
+
     def _staged(self, kind: FileKind, sha256: str) -> Path:
-        return self.root / _STAGED[kind].format(sha256)
+        folder, suffix = _STAGED[kind]
+        return self.root / folder / f"{sha256}{suffix}"
 
     def _version(self, version: int) -> Path:
         folder = f"{version // VERSIONS_PER_FOLDER:06}"
