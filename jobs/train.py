@@ -12,6 +12,8 @@ arguments:
 
 import sys
 
+from strandline.spec import Spec
+from strandline.store import create_store
 from strandline_flink.environment import environment
 from strandline_flink.execution import execute, job_process
 from strandline_flink.operators import Learn, Merge
@@ -25,9 +27,6 @@ from strandline_flink.topology import (
     store,
     through,
 )
-
-from strandline.spec import Spec
-from strandline.store import create_store
 
 
 def main(options: JobOptions) -> None:

@@ -42,6 +42,7 @@ from strandline.manifest import (
 )
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes
+from strandline.structs import ready
 
 ReadVersion = Callable[[int], bytes]
 """A version's number -> its manifest's bytes; raises if it is not there."""
@@ -70,6 +71,9 @@ class _Fields(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"after {self.after} is behind before {start}")
         if self.after == self.before:
             raise ValueError(f"nothing was read: after is before, {self.after}")
+
+
+ready(_Fields)
 
 
 @dataclass(frozen=True, slots=True)

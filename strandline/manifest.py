@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from strandline.canonical import canonical_json
 from strandline.errors import StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX, NAME_PATTERN, VERSION_MAX
+from strandline.structs import ready
 
 FORMAT: Final = 1
 INT64_MAX: Final = (1 << 63) - 1
@@ -215,6 +216,7 @@ _BODIES: Final[dict[Kind, type[TrainBody] | type[OpenBody] | type[GenesisBody]]]
     "open": OpenBody,
     "train": TrainBody,
 }
+ready(*_BODIES.values())
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _NEWER: Final = msgspec.json.Decoder(_Format)
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)

@@ -9,6 +9,7 @@ from strandline.block import Span
 from strandline.canonical import canonical_json
 from strandline.errors import Gap
 from strandline.manifest import StreamEntry, TrainBody
+from strandline.structs import ready
 
 COMMITTABLE_FORMAT: Final = 1
 
@@ -47,6 +48,9 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def decode(cls, data: bytes) -> "Prepared":
         """Read what `encode` made."""
         return msgspec.json.decode(data, type=cls)
+
+
+ready(Prepared)
 
 
 def committable_from(prepared: Prepared, entry: StreamEntry, stream: str) -> bytes:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from strandline.canonical import canonical_json
 from strandline.errors import StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX
+from strandline.structs import ready
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
@@ -44,6 +45,9 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dtype: str
     shape: Annotated[list[_Size], msgspec.Meta(max_length=2)]
     data_offsets: tuple[_Size, _Size]
+
+
+ready(_Entry)
 
 
 def encode(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:

@@ -11,6 +11,7 @@ from strandline.block import Span
 from strandline.canonical import canonical_json
 from strandline.errors import DeltaDamaged
 from strandline.manifest import Prequential
+from strandline.structs import ready
 from strandline.tables import TableDelta
 from strandline.tensors import Tensors, decode, encode
 
@@ -61,6 +62,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reasons: dict[str, int]
     prequential: dict[str, Prequential]
     event_time_ms: tuple[int, int]
+
+
+ready(Header)
 
 
 class WorkerDelta(Header, frozen=True, kw_only=True):

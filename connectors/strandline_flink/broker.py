@@ -106,6 +106,11 @@ class Broker:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        """Whether the process was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log_file(self) -> Path:
         return self.folder / "broker.log"
 

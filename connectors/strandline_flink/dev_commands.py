@@ -73,7 +73,7 @@ def broker(
         else:
             out().print(f"Kafka at {started.bootstrap}, log {started.log_file}; Ctrl-C ends it")
         while not stop.wait(POLL_S):
-            if not Path("/proc", str(started.pid)).exists():
+            if not started.running:
                 raise EnvironmentUnfit(f"the broker ended by itself, see {started.log_file}")
 
 

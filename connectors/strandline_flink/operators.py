@@ -39,7 +39,11 @@ class _Operator(ProcessFunction):
         """Forget what an earlier attempt left."""
         self._failed = False
 
-    def process_element(self, value: bytes, ctx: ProcessFunction.Context) -> Iterable[bytes]:  # noqa: ARG002
+    def process_element(
+        self,
+        value: bytes,
+        ctx: ProcessFunction.Context,  # noqa: ARG002 (Flink's signature)
+    ) -> Iterable[bytes]:
         """Answer one element of the wire with those it leads to."""
         if self._failed:
             return ()

@@ -21,7 +21,7 @@ from strandline_flink.java_home import java_home
 
 PREFIX: Final = "strandline-run-"
 KEPT_S: Final = 86_400
-HEAP: Final = "-Xms128m -Xmx768m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC"
+HEAP: Final = "-Xms128m -Xmx768m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 # PyFlink's own list names jdk.compiler, which a bare Java runtime has not.
 OPENED: Final = (
     "java.base/java.lang java.base/java.lang.reflect java.base/java.io java.base/java.net "

@@ -23,6 +23,7 @@ from strandline.block import Block, Mark, Span
 from strandline.canonical import canonical_json
 from strandline.errors import StrandlineError
 from strandline.prepared import Prepared
+from strandline.structs import ready
 
 BLOCK: Final = b"B"
 START: Final = b"S"
@@ -64,6 +65,9 @@ class _Mark(msgspec.Struct, frozen=True):
     checkpoint: int
     moves: tuple[Span, ...]
     worker: int
+
+
+ready(Start, Cut, _Mark)
 
 
 def kind(element: bytes) -> bytes:

@@ -12,12 +12,20 @@ PREVIEW_CHARS_MAX = 200
 _AGES = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
 
+class Output(Console):
+    """A console that leaves it to the command's edge what a closed pipe means."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error that rich has caught."""
+        raise BrokenPipeError
+
+
 def out() -> Console:
     """The console for results: plain text when the output is not a terminal.
 
     Nothing printed is read as markup. Piped output is as wide as its content needs.
     """
-    return Console(
+    return Output(
         highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 400
     )
 

@@ -90,6 +90,32 @@ def _touch(  # noqa: PLR0917
 
 
 @njit(nogil=True, cache=True)
+def _look(  # noqa: PLR0917
+    keys: NDArray[np.uint64],
+    fields: NDArray[np.uint16],
+    values: NDArray[np.float32],
+    selected: NDArray[np.bool_],
+    rates: Rates,
+    zn: NDArray[np.float32],
+    scratch: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Write the weights of one event's entries to `scratch`; return sum w x and sum eta x^2."""
+    mask = np.uint64(len(zn) - 1)
+    margin = 0.0
+    curvature = 0.0
+    for e in range(len(keys)):
+        if selected[fields[e]]:
+            slot = keys[e] & mask
+            x = np.float64(values[e])
+            n = np.float64(zn[slot, 1])
+            w = _weight(np.float64(zn[slot, 0]), n, rates)
+            scratch[e] = w
+            margin += w * x
+            curvature += x * x / _denominator(n, rates)
+    return margin, curvature
+
+
+@njit(nogil=True, cache=True)
 def learn_events(  # noqa: PLR0917
     keys: NDArray[np.uint64],
     fields: NDArray[np.uint16],
@@ -134,18 +160,9 @@ def learn_events(  # noqa: PLR0917
     mask = np.uint64(len(zn) - 1)
     for row in range(len(labels)):
         first, end = starts[row], starts[row + 1]
-        margin = 0.0
-        curvature = 0.0
-        for e in range(first, end):
-            if not selected[fields[e]]:
-                continue
-            slot = keys[e] & mask
-            x = np.float64(values[e])
-            n = np.float64(zn[slot, 1])
-            w = _weight(np.float64(zn[slot, 0]), n, rates)
-            scratch[e - first] = w
-            margin += w * x
-            curvature += x * x / _denominator(n, rates)
+        margin, curvature = _look(
+            keys[first:end], fields[first:end], values[first:end], selected, rates, zn, scratch
+        )
         p = 1.0 / (1.0 + math.exp(-margin))
         predictions[row] = p
         scale = np.float64(weights[row])

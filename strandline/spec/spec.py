@@ -20,6 +20,7 @@ from strandline.spec.convert import as_table, check_word, fail_missing, to_struc
 from strandline.spec.features import Category, Cross, Feature, Number, Path
 from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec
 from strandline.spec.legality import check_name, check_spec
+from strandline.structs import ready
 
 
 class Label(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,6 +168,9 @@ class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
         check_spec(spec)
         return spec
+
+
+ready(Spec)
 
 
 def _check_size(size_bytes: int) -> None:

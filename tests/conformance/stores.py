@@ -18,7 +18,7 @@ from strandline.manifest import FileRef, OpenKey
 from strandline.opening import append_open, find_open
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, read_manifest, verify_chain
-from tests.golden.make_commit_vectors import B0, B1, B2, C1, C2, RUN, SPEC, committable, line
+from tests.golden.commit_lines import B0, B1, B2, C1, C2, RUN, SPEC, committable, line
 
 KINDS: tuple[FileKind, ...] = ("delta", "rejects", "spec")
 THREADS = 8

@@ -1,6 +1,8 @@
 """The Java half of the commit, compiled with its runner and started as a process."""
 
+import atexit
 import os
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,7 @@ TIMEOUT_S = 60
 def class_path() -> str:
     """What the runner needs, itself included; compiled once per process."""
     classes = Path(mkdtemp(prefix="strandline-java-"))
+    atexit.register(shutil.rmtree, classes)
     libraries = [compiled(), *flink_jars(), *paths("connector")]
     compile_java(sorted(SOURCES.rglob("*.java")), classes, libraries)
     return os.pathsep.join(map(str, [classes, *libraries]))

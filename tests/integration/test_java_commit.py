@@ -15,8 +15,7 @@ from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
 from strandline.store.chain import verify_chain
-
-from .java_runner import answer
+from tests.integration.java_runner import answer
 
 VECTORS = Path(__file__).parents[1] / "golden" / "commit"
 RUN = "a" * 32

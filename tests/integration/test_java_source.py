@@ -18,8 +18,7 @@ from strandline.store import create_store
 from strandline.store.base import Store
 from strandline_flink.broker import Broker
 from strandline_flink.wire import decode_block
-
-from .java_runner import answer, lines
+from tests.integration.java_runner import answer, lines
 
 SPEC = """
 name = "clicks"

@@ -11,8 +11,7 @@ import pytest
 
 from strandline.spec import Spec
 from strandline.store import create_store
-
-from .java_runner import TIMEOUT_S, command
+from tests.integration.java_runner import TIMEOUT_S, command
 
 SPEC = """
 name = "clicks"

@@ -1,7 +1,9 @@
 """What ends a run of `strandline run`, or keeps it from starting: one message, one exit code."""
 
+import base64
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from kafka import TopicPartition
@@ -30,17 +32,16 @@ def refused(run: Run) -> tuple[int, str]:
     return code, err
 
 
-def opened_at(run: Run, broker: Broker, topic: str, at: dict[str, int], **source: str) -> None:
+def opened_at(run: Run, broker: Broker, topic: str, at: dict[str, int]) -> None:
     """A store whose stream stands there, as an earlier run would have left it."""
     store = create_store(run.store_url, Spec.parse(CLICKS))
-    known = source_of(broker, topic) | source
     append_open(
         store,
         "events",
         run=RUN,
         key=OpenKey(restored=None, submission=RUN),
         positions=at,
-        source=known,
+        source=source_of(broker, topic),
         time_ms=1,
     )
 
@@ -52,7 +53,8 @@ def source_of(broker: Broker, topic: str) -> dict[str, str]:
         cluster = admin.describe_cluster()["cluster_id"]
     finally:
         admin.close()
-    return {"cluster": cluster, "topic": topic, "topic_id": str(described["topic_id"])}
+    topic_id = base64.urlsafe_b64encode(UUID(str(described["topic_id"])).bytes).decode().rstrip("=")
+    return {"cluster": cluster, "topic": topic, "topic_id": topic_id}
 
 
 def test_no_broker(tmp_path: Path) -> None:
@@ -116,7 +118,12 @@ def test_topic_was_created_anew(broker: Broker, tmp_path: Path) -> None:
     broker.create_topic("again", 1)
     produce(broker, "again", clicks(300), partitions=1)
     run = Run(broker.bootstrap, "again", tmp_path)
-    opened_at(run, broker, "again", {"0": 100}, topic_id="AAAAAAAAAAAAAAAAAAAAAA")
+    opened_at(run, broker, "again", {"0": 100})
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    admin.delete_topics(["again"])
+    admin.close()
+    broker.create_topic("again", 1)
+    produce(broker, "again", clicks(300), partitions=1)
     code, err = refused(run)
     assert code == 6
     assert "created anew" in err

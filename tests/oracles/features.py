@@ -22,7 +22,7 @@ class Event(NamedTuple):
     weight: float
 
 
-class Reject(Exception):  # noqa: N818
+class Reject(Exception):
     """The event is rejected; the one argument is the reason."""
 
 

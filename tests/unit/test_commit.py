@@ -9,22 +9,21 @@ from strandline.commit import Committable, Create, Mine, commit, compare, decide
 from strandline.errors import CommitRefused, Gap, Rival, StoreDamaged, Superseded
 from strandline.opening import append_open
 from strandline.store import MemoryStore, read_manifest, verify_chain
-from tests.golden.make_commit_vectors import (
+from tests.golden.commit_lines import (
     B0,
     B1,
     B2,
     C1,
     C1_OTHER,
     C2,
-    FOLDER,
     OTHER_RUN,
     RUN,
     committable,
     line,
     opening,
     train_body,
-    vectors,
 )
+from tests.golden.make_commit_vectors import FOLDER, vectors
 
 VECTORS = sorted(p for p in FOLDER.glob("*.json") if "committable" in json.loads(p.read_text()))
 

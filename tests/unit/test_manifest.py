@@ -21,7 +21,7 @@ from strandline.manifest import (
     render_manifest,
 )
 from strandline.store import MemoryStore, verify_chain
-from tests.golden.make_commit_vectors import C1, C2, RUN, SPEC, line
+from tests.golden.commit_lines import C1, C2, RUN, SPEC, line
 
 MADE = line().commit(C1).commit(C2).manifests
 GENESIS, OPEN, TRAIN = (json.loads(manifest) for manifest in MADE[:3])

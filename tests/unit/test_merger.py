@@ -239,3 +239,18 @@ def test_the_replica_takes_up_what_readers_read() -> None:
     add_changes(mine, [file_of(store, prepared).changes])
     local = job.merger._replica.local  # type: ignore[union-attr]
     assert mine["ctr.zn"].items()[1].tobytes() == local["ctr.zn"].items()[1].tobytes()
+
+
+def test_what_is_given_up_is_in_no_later_cut() -> None:
+    store = create_store("memory:", SPEC)
+    job = Job(store, 2)
+    job.epoch({0: clicks(50, 1), 1: clicks(50, 2)})
+    job.feed(0, clicks(50, 3))
+    job.mark(0)
+    job.merger.forget()
+    replica = job.merger._replica
+    assert replica is not None
+    assert replica.pending == []
+    for name, table in replica.published.items():
+        assert table.items()[1].tobytes() == replica.local[name].items()[1].tobytes()
+    assert job.merger.cut(9, 9).moves == ()

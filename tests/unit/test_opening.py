@@ -7,17 +7,8 @@ from strandline.errors import StoreDamaged, StreamContested, Superseded
 from strandline.manifest import OpenBody, OpenKey
 from strandline.opening import CreateOpen, OpenFound, Opening, append_open, decide_open, find_open
 from strandline.store import MemoryStore, read_manifest, verify_chain
-from tests.golden.make_commit_vectors import (
-    B0,
-    B1,
-    C1,
-    C2,
-    FOLDER,
-    OTHER_RUN,
-    RUN,
-    THIRD_RUN,
-    line,
-)
+from tests.golden.commit_lines import B0, B1, C1, C2, OTHER_RUN, RUN, THIRD_RUN, line
+from tests.golden.make_commit_vectors import FOLDER
 from tests.unit.test_commit import overtaken, store_of
 
 VECTORS = sorted(p for p in FOLDER.glob("*.json") if "open" in json.loads(p.read_text()))

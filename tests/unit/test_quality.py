@@ -1,6 +1,6 @@
 """Whole runs against one sequential pass: counts are exact, FTRL within stated tolerances."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -9,6 +9,8 @@ from strandline.manifest import TrainBody
 from strandline.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
+from strandline_flink.events import EventStream
+from strandline_flink.events import clicks_spec as demo_spec
 from tests.jobs import Job, Records
 from tests.oracles import sequential
 from tests.streams import NESTED, clicks, clicks_spec, nested
@@ -48,18 +50,31 @@ def assert_counts_exact(store: Store, outcome: sequential.Outcome) -> None:
         assert found == counted
 
 
+def assert_reasons_exact(store: Store, outcome: sequential.Outcome) -> None:
+    reasons: Counter[str] = Counter()
+    for version in range(1, store.head() + 1):
+        body = read_manifest(store, version).body
+        if isinstance(body, TrainBody):
+            reasons += Counter(body.rejects.reasons)
+    assert reasons == outcome.reasons
+
+
 @pytest.fixture(scope="module")
 def streams() -> dict[str, tuple[Spec, Records, sequential.Outcome]]:
     cases = {
         "clicks": (clicks_spec(), clicks(EVENTS)),
         "nested": (Spec.load(NESTED), nested(EVENTS // 2)),
+        "demo": (
+            Spec.parse(demo_spec()),
+            EventStream(seed=7, malformed_share=0.01).events(0, EVENTS),
+        ),
     }
     return {name: (*case, sequential.run(*case)) for name, case in cases.items()}
 
 
 @pytest.mark.parametrize("delay", [0, 2])
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("name", ["clicks", "nested"])
+@pytest.mark.parametrize("name", ["clicks", "nested", "demo"])
 def test_a_run_learns_what_one_sequential_pass_learns(
     streams: dict[str, tuple[Spec, Records, sequential.Outcome]],
     name: str,
@@ -69,10 +84,10 @@ def test_a_run_learns_what_one_sequential_pass_learns(
     spec, records, outcome = streams[name]
     store = run(spec, records, workers, delay)
     assert_counts_exact(store, outcome)
+    assert_reasons_exact(store, outcome)
     found = losses(store)
     for learner in outcome.models:
-        expected = outcome.log_loss(learner)
-        ratio = found[learner] / expected
+        ratio = found[learner] / outcome.log_loss(learner)
 
         assert abs(ratio - 1) <= (ONE_WORKER if workers == 1 else TWO_WORKERS), learner
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from strandline.block import Block, Span
+from strandline.block import Block, Mark, Span
 from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.model import open_model
 from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store, read_manifest
 from strandline.transaction import open_stream
-from tests.jobs import Job
+from tests.jobs import Job, block
 from tests.oracles import sequential
 from tests.streams import clicks, clicks_spec
 
@@ -240,3 +240,18 @@ def test_the_first_epoch_stands_on_the_version_that_start_names() -> None:
     assert job.mark(0).adopted == job.start
     job.feed(0, clicks(10))
     assert job.mark(0).adopted == store.head()
+
+
+def test_giving_up_goes_back_to_a_seq_and_no_further() -> None:
+    """What is committed stays in local state, though the worker has not met its version yet."""
+    job = Job(create_store("memory:", SPEC))
+    job.epoch({0: clicks(100, 1)})
+    job.epoch({0: clicks(30, 2)})
+    job.feed(0, clicks(7, 3))
+    worker = job.workers[0]
+    worker.forget(after_seq=1)
+    assert [own.key for own in worker._state.pending] == [1]
+    counts = worker._state.local["popularity.counts"].items()[1]
+    assert counts[:, 0].sum() == 100
+    worker.learn(block(0, 100, clicks(5, 4)))
+    assert worker.mark(Mark(None, (Span(0, 100, 105),))).seq == 2

@@ -51,7 +51,7 @@ def perform(options: Options, folder: Path, view: View) -> Summary:
             reader = stage.open_reader(watch.store)
             stage.wait_until(lambda: watch.look() and watch.opened, OPEN_TIMEOUT_S,
                              "the job did not open its stream")  # fmt: skip
-            learning_s = Performance(stage, watch, reader, view, interrupts).run()
+            Performance(stage, watch, reader, view, interrupts).run()
             view.status("stopping the job")
             stage.job_done()
             watch.look()
@@ -73,7 +73,6 @@ def perform(options: Options, folder: Path, view: View) -> Summary:
         difference,
         produced=produced,
         unread=unread,
-        learning_s=learning_s,
         seconds=time.monotonic() - begin_s,
         folder=folder,
     )
@@ -97,15 +96,12 @@ class Performance:
         self._prediction: Prediction | None = None
         self._shown_s = 0.0
 
-    def run(self) -> float:
-        """Let events flow until their end and drain; return the seconds it took."""
+    def run(self) -> None:
+        """Let events flow until their end, and wait until all of them are in a version."""
         self._interrupts.phase = Phase.RUNNING
-        first = self._prime()
-        begin_s = time.monotonic()
-        self._flow(first)
+        self._flow(self._prime())
         self._view.status("the events have ended: draining")
         self._drain()
-        return time.monotonic() - begin_s
 
     def _prime(self) -> int:
         """Produce a few events and wait for their version; return how many they are.
@@ -119,7 +115,7 @@ class Performance:
         generator = self._stage.start_generator(0, events, rate=0)
         generator.wait(GENERATOR_END_S)
         self._drain()
-        self._watch.freshness_ms.clear()
+        self._watch.begin_flow()
         return events
 
     def _flow(self, first: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Self
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.children import dying_with_parent
 
-STOP_TIMEOUT_S: Final = 45.0
+STOP_TIMEOUT_S: Final = 30.0
 LOG_TAIL_BYTES: Final = 65_536
 LAST_WORDS_LINES: Final = 10
 
@@ -35,6 +35,7 @@ class Child:
         self._arguments = list(arguments)
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._asked = False
 
     def start(self) -> Self:
         """Start the command; the same Python runs it as runs the demo."""
@@ -57,8 +58,11 @@ class Child:
         return self._process.poll()
 
     def check(self) -> None:
-        """Raise `EnvironmentUnfit`, naming the log file, if the process ended with an error."""
-        if self.exit_code:
+        """Raise `EnvironmentUnfit`, naming the log file, if the process ended with an error.
+
+        A request that comes while Python is still starting ends it by the signal: no error.
+        """
+        if self.exit_code and not (self._asked and self.exit_code == -signal.SIGTERM):
             raise EnvironmentUnfit(
                 f"the demo's {self.name} ended with exit code {self.exit_code}"
                 f"{self._last_words()}\nIts log is {self.log_file}"
@@ -67,6 +71,7 @@ class Child:
     def ask_to_end(self) -> None:
         """Send SIGTERM, the request for an orderly end."""
         if self._process is not None and self._process.poll() is None:
+            self._asked = True
             self._process.terminate()
 
     def stop(self) -> None:

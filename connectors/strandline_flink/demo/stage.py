@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 from strandline.errors import EnvironmentUnfit
 from strandline.reader import Reader
@@ -23,6 +24,7 @@ from strandline_flink.preflight import quiet_client
 TOPIC: Final = "clicks"
 ENDS_EVERY_S: Final = 0.5
 JOB_END_S: Final = 60.0
+BROKER_TIMEOUT_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,16 @@ class Stage:
         self.broker = Broker(folder / "broker")
         self.job: Child | None = None
         self.generators: list[Child] = []
+        self._children: list[Child] = []
 
     def __enter__(self) -> "Stage":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._interrupts.phase = Phase.STOPPING
+        if error is not None:  # nobody waits for anybody: all may end at once
+            for child in self._children:
+                child.ask_to_end()
         self._stack.close()
 
     def open_store(self) -> Store:
@@ -121,7 +127,7 @@ class Stage:
                 raise EnvironmentUnfit(f"the demo's job ended early, see {self.job.log_file}")
         for generator in self.generators:
             generator.check()
-        if not Path("/proc", str(self.broker.pid)).exists():
+        if not self.broker.running:
             raise EnvironmentUnfit(f"the demo's broker ended, see {self.broker.log_file}")
 
     def job_done(self) -> None:
@@ -133,15 +139,23 @@ class Stage:
 
     def produced(self) -> int:
         """How many events the generators had acknowledged when they ended."""
-        last_lines = (each.output_file.read_bytes().splitlines()[-1] for each in self.generators)
-        return sum(int(msgspec.json.decode(line)["produced"]) for line in last_lines)
+        outputs = [each.output_file.read_bytes() for each in self.generators]
+        lines = [output.splitlines()[-1] for output in outputs if output]  # none: ended early
+        return sum(int(msgspec.json.decode(line)["produced"]) for line in lines)
 
     def ends(self, *, now: bool = False) -> dict[int, int]:
         """Per partition the position after the last event, asked for twice a second or `now`."""
         if now or time.monotonic() > self._ends_s + ENDS_EVERY_S:
             self._ends_s = time.monotonic()
             places = [TopicPartition(TOPIC, each) for each in range(self.options.partitions)]
-            found = self._consumer.end_offsets(places)
+            try:
+                found = self._consumer.end_offsets(places, timeout_ms=BROKER_TIMEOUT_MS)
+            except KafkaError as error:
+                self.check()  # the nearest cause is a broker that is gone
+                raise EnvironmentUnfit(
+                    f"the demo's broker does not answer within {BROKER_TIMEOUT_MS} ms ({error});"
+                    f" its log is {self.broker.log_file}"
+                ) from error
             self._ends = {place.partition: end for place, end in found.items()}
         return self._ends
 
@@ -166,4 +180,5 @@ class Stage:
     ) -> Child:
         child = Child(name, arguments, self.folder, environment or {})
         self._stack.callback(child.stop)
+        self._children.append(child)
         return child.start()

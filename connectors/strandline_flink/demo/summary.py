@@ -61,7 +61,6 @@ def summarize(
     *,
     produced: int,
     unread: int,
-    learning_s: float,
     seconds: float,
     folder: Path,
 ) -> Summary:
@@ -84,7 +83,7 @@ def summarize(
         freshness_ms=Freshness(
             p50=percentile(watch.freshness_ms, 0.5), p95=percentile(watch.freshness_ms, 0.95)
         ),
-        events_per_s=round(watch.events / learning_s, 1) if learning_s > 0 else 0.0,
+        events_per_s=round(watch.flow_per_s, 1),
         seconds=round(seconds, 1),
         store=watch.store.url,
         folder=str(folder),

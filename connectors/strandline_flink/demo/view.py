@@ -1,6 +1,10 @@
 """The demo's picture on a terminal, and its plain lines elsewhere."""
 
+import sys
+import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -20,7 +24,8 @@ from strandline_flink.demo.watch import RECENT_S, Watch, percentile
 
 FRAMES_PER_S: Final = 8
 LINE_EVERY_S: Final = 2.0
-REASONS_SHOWN: Final = 3
+REASONS_SHOWN: Final = 2
+LOCAL_MODES: Final = 3  # the index of c_lflag in what tcgetattr returns
 BARS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -53,6 +58,7 @@ class LiveView:
         self._begin_s = time.monotonic()
         self._spinner = Spinner("dots", Text("starting"))
         self._body: RenderableType | None = None
+        self._echo = silent_controls()
         self._live = Live(
             console=out(),
             refresh_per_second=FRAMES_PER_S,
@@ -61,6 +67,7 @@ class LiveView:
         )
 
     def __enter__(self) -> Self:
+        self._echo.__enter__()
         self._live.start()
         return self
 
@@ -71,6 +78,7 @@ class LiveView:
         trace: TracebackType | None,
     ) -> None:
         self._live.stop()
+        self._echo.__exit__(kind, error, trace)
 
     def status(self, text: str) -> None:
         self._spinner.update(text=Text(text))
@@ -90,6 +98,22 @@ class LiveView:
             subtitle_align="left",
             padding=(1, 2),
         )
+
+
+@contextmanager
+def silent_controls() -> Iterator[None]:
+    """Keep the terminal from printing ^C into the picture."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    quiet = before.copy()
+    quiet[LOCAL_MODES] &= ~termios.ECHOCTL
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 class PlainView:
@@ -150,8 +174,8 @@ def plain_line(watch: Watch, behind: int, prediction: Prediction | None) -> str:
 
 def numbers(watch: Watch, behind: int, prediction: Prediction | None) -> RenderableType:
     """The numbers as a table (name, last seconds, in all, remark), and the live prediction."""
-    view = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    view.add_column("", style="cyan", no_wrap=True)
+    view = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    view.add_column("", style="cyan", no_wrap=True, min_width=11)
     view.add_column(f"last {RECENT_S:.0f} s", justify="right", no_wrap=True, min_width=8)
     view.add_column("in all", justify="right", no_wrap=True, min_width=8)
     view.add_column("", style="dim", no_wrap=True, overflow="ellipsis")
@@ -169,7 +193,7 @@ def numbers(watch: Watch, behind: int, prediction: Prediction | None) -> Rendera
             "log-loss",
             ratio(mean_log_loss(recent)),
             ratio(mean_log_loss(sums)),
-            f"{sparkline(list(watch.losses))}  always guessing the mean: {ratio(constant)}",
+            f"{ratio(constant)} by guessing the mean  {sparkline(list(watch.losses))}",
         ),
         (
             "calibration",
@@ -198,7 +222,7 @@ def prediction_line(prediction: Prediction | None) -> Text:
         f"{prediction.user} clicks on {prediction.item}: ",
         (f"{prediction.score:.1%}", "bold"),
         f" says version {prediction.version}",
-        (f"  (the generator knows: {prediction.truth:.1%})", "dim"),
+        (f"  (in truth {prediction.truth:.1%})", "dim"),
     )
 
 
@@ -216,7 +240,7 @@ def reasons(watch: Watch) -> str:
     return " · ".join([*parts, f"{more} more"] if more > 0 else parts)
 
 
-def sparkline(values: list[float], width: int = 20) -> str:
+def sparkline(values: list[float], width: int = 16) -> str:
     """The last values as bars, the lowest value the lowest bar.
 
     >>> sparkline([3, 2, 1])

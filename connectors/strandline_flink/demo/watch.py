@@ -45,6 +45,7 @@ class Watch:
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSSES_KEPT))
     changed_s: float = field(default_factory=time.monotonic)
     _recent: deque[Seen] = field(default_factory=deque)
+    _flow: tuple[float, float, int] | None = None
 
     def look(self) -> bool:
         """Read the versions that came since the last look; whether there were any."""
@@ -76,6 +77,17 @@ class Watch:
         events = sum(seen.events for seen in self._recent) - self._recent[0].events
         return events / passed_s if passed_s > 0 else 0.0
 
+    def begin_flow(self) -> None:
+        """Forget how fresh and how fast the versions so far were: the next ones are at work."""
+        self.freshness_ms.clear()
+        self._flow = None
+
+    @property
+    def flow_per_s(self) -> float:
+        """Events per second from the first version of the flow to the last one."""
+        begin_s, end_s, events = self._flow or (0.0, 0.0, 0)
+        return events / (end_s - begin_s) if end_s > begin_s else 0.0
+
     def _take(self, manifest: Manifest) -> None:
         for entry in manifest.streams.values():
             self.positions = {int(p): offset for p, offset in entry.positions.items()}
@@ -98,6 +110,8 @@ class Watch:
         loss = log_loss(sums)
         if loss is not None:
             self.losses.append(loss)
+        begin_s, _, events = self._flow or (now_s, now_s, -body.counts.events)
+        self._flow = begin_s, now_s, events + body.counts.events
         self._recent.append(Seen(now_s, body.counts.events, sums, freshness_ms))
         while self._recent[0].at_s < now_s - RECENT_S:
             self._recent.popleft()

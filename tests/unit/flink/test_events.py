@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -117,9 +116,3 @@ def test_ftrl_learns_it_within_a_hundred_thousand_events() -> None:
     seen = np.concatenate(labels)
     constant = log_loss(seen, np.full(len(seen), seen.mean()))
     assert log_loss(seen, np.concatenate(predictions)) < 0.87 * constant
-
-
-def test_one_core_makes_events_faster_than_a_demo_reads_them() -> None:
-    started = time.process_time()
-    STREAM.events(0, 40_960)
-    assert 40_960 / (time.process_time() - started) > 50_000

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strandline_flink import wire
 
 from strandline.block import Block, Mark, Span
 from strandline.errors import Gap
 from strandline.manifest import Counts, Rejects, TrainBody
 from strandline.prepared import Prepared
+from strandline_flink import wire
 
 # Written out byte by byte, as the Java side writes it.
 GOLDEN_BLOCK = (

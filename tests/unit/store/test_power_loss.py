@@ -15,7 +15,7 @@ from strandline.commit import commit
 from strandline.errors import NoStore, StoreUnavailable
 from strandline.spec import Spec
 from strandline.store import PosixStore, create_store, open_store, posix, publish, verify_chain
-from tests.golden.make_commit_vectors import C1, line
+from tests.golden.commit_lines import C1, line
 from tests.unit.store.disk import Crash, Disk, Names
 
 SPEC = Spec.parse("""

@@ -32,10 +32,10 @@ import org.apache.flink.core.io.SimpleVersionedSerializer;
 /**
  * A topic as a stream of blocks.
  *
- * <p>Enumerator, splits, checkpointed offsets and consumer are those of Flink's Kafka connector; its
- * classes are put together here and not by its builder, because the builder decides on resets and
- * group offsets, and a reset would skip events in silence. They are internal to the connector: its
- * version is pinned.
+ * <p>Enumerator, splits, checkpointed offsets and consumer are those of Flink's Kafka connector;
+ * its classes are put together here and not by its builder, because the builder decides on resets
+ * and group offsets, and a reset would skip events in silence. They are internal to the connector:
+ * its version is pinned.
  */
 public final class BlockSource
         implements Source<byte[], KafkaPartitionSplit, KafkaSourceEnumState>,
@@ -123,7 +123,9 @@ public final class BlockSource
     }
 
     private OffsetsInitializer stoppingOffsets() {
-        return settings.bounded() ? OffsetsInitializer.latest() : new NoStoppingOffsetsInitializer();
+        return settings.bounded()
+                ? OffsetsInitializer.latest()
+                : new NoStoppingOffsetsInitializer();
     }
 
     /** Emits blocks; a split's offset in a checkpoint is the end of its last block emitted. */

@@ -21,16 +21,16 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerR
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 
 /**
- * Joins the records of each fetch into blocks, in the fetcher's thread, so that neither Flink's task
- * thread nor Python works per record.
+ * Joins the records of each fetch into blocks, in the fetcher's thread, so that neither Flink's
+ * task thread nor Python works per record.
  *
  * <p>A block starts where the partition's block before it ended, the first one at the split's
  * offset. A split that starts at "earliest" (a partition discovered while the job runs) has no
  * offset yet: its first block starts at its first event. Offsets without events, left by compaction
  * and by transactions, so belong to the block after them.
  *
- * <p>Assumes that Flink gives one reader a split once, and that its inner reader returns the records
- * of a partition in order of offset and none at or after the split's stopping offset.
+ * <p>Assumes that Flink gives one reader a split once, and that its inner reader returns the
+ * records of a partition in order of offset and none at or after the split's stopping offset.
  */
 final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> {
     static final int BLOCK_BYTES = 1 << 20;

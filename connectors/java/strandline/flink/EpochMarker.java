@@ -17,13 +17,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Tells the worker behind it, in-band, where its run starts (START) and where its epochs end (MARK).
+ * Tells the worker behind it, in-band, where its run starts (START) and its epochs end (MARK).
  *
- * <p>Must be chained to the {@link BlockSource}: then blocks and MARKs leave one thread in one order,
- * and a MARK names exactly the blocks that the source's checkpoint covers.
+ * <p>Must be chained to the {@link BlockSource}: then blocks and MARKs leave one thread in one
+ * order, and a MARK names exactly the blocks that the source's checkpoint covers.
  *
- * <p>It waits for the open in {@link #open()}, before Flink lets any barrier reach it. So a completed
- * checkpoint implies that the open stands, and all workers load the version that it is.
+ * <p>It waits for the open in {@link #open()}, before Flink lets any barrier reach it. So a
+ * completed checkpoint implies that the open stands, and all workers load the version that it is.
  */
 public final class EpochMarker extends AbstractStreamOperator<byte[]>
         implements OneInputStreamOperator<byte[], byte[]>, BoundedOneInput {

@@ -35,8 +35,8 @@ final class ModelStoreWriter
     }
 
     /**
-     * After a restore, and after the restored epochs were committed again: run and positions are the
-     * state's. The open that says so is appended, or found if this restore is not the first one.
+     * After a restore, and after the restored epochs were committed again: run and positions are
+     * the state's. The open that says so is appended, or found if this restore is not the first.
      */
     static ModelStoreWriter restored(
             JobSettings settings, long checkpoint, Collection<WriterState> recovered)

@@ -177,7 +177,8 @@ final class Opens {
         for (Long at = now == null ? null : (Long) now.open(); at != null; ) {
             Manifest open = versions.read(at);
             if (!open.kind().equals("open")) {
-                throw Fatal.damaged("version " + at + " is named as an open, but is " + open.kind());
+                throw Fatal.damaged(
+                        "version " + at + " is named as an open, but is " + open.kind());
             }
             opens.add(open);
             JsonNode previous = Json.get(open.body(), "previous");

@@ -114,7 +114,8 @@ final class PosixStore implements Store {
 
     private Path path(long version) {
         String folder = String.format("%06d", version / VERSIONS_PER_FOLDER);
-        return root.resolve("versions").resolve(folder).resolve(String.format("%010d.json", version));
+        String file = String.format("%010d.json", version);
+        return root.resolve("versions").resolve(folder).resolve(file);
     }
 
     /** Files.exists calls a file absent that cannot be seen: head would be too low, and lie. */

@@ -5,7 +5,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Waits out a store that does not answer: again and again, with a growing pause, without a deadline.
+ * Waits out a store that does not answer: asks again, with a growing pause, without a deadline.
  *
  * <p>A slow store is no error; giving up would restart the job, which helps nobody. Every pause can
  * be interrupted, so that Flink can cancel the task at any time.

@@ -4,7 +4,7 @@ import java.io.IOException;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
-/** Writes a {@link WriterState} as JSON. Old versions stay readable: savepoints outlive releases. */
+/** A {@link WriterState} as JSON. Old versions stay readable: savepoints outlive releases. */
 final class WriterStateSerializer implements SimpleVersionedSerializer<WriterState> {
     private static final int VERSION = 1;
 

@@ -1,0 +1,148 @@
+"""Lines of versions under construction, and what is asked of them: for vectors and tests."""
+
+from typing import Any
+
+from strandline.canonical import canonical_json, sha256_hex
+from strandline.commit import Committable, Create, decide
+from strandline.manifest import OpenKey, genesis
+from strandline.opening import CreateOpen, Opening, decide_open
+
+SPEC = sha256_hex(b"a spec")
+RUN, OTHER_RUN, THIRD_RUN = "a" * 32, "b" * 32, "c" * 32
+SOURCE = {"cluster": "Zm9v", "topic": "klicks-für-Zoë\u2028😀", "topic_id": '"\\/\u007f'}
+TIME_MS = 1_700_000_000_000
+
+
+class Line:
+    """A line of versions under construction: every step decides as a store's client would."""
+
+    def __init__(self) -> None:
+        self.manifests = [genesis(SPEC)]
+
+    @property
+    def head(self) -> int:
+        return len(self.manifests) - 1
+
+    def open(self, *args: Any, **kwargs: Any) -> "Line":
+        decision = decide_open(self.head, self.manifests.__getitem__, opening(*args, **kwargs))
+        assert isinstance(decision, CreateOpen), decision
+        self.manifests.append(decision.manifest)
+        return self
+
+    def commit(self, data: bytes) -> "Line":
+        decision = decide(self.head, self.manifests.__getitem__, Committable.parse(data))
+        assert isinstance(decision, Create), decision
+        self.manifests.append(decision.manifest)
+        return self
+
+
+def opening(
+    run: str = RUN,
+    positions: dict[str, int] | None = None,
+    *,
+    stream: str = "events",
+    restored: int | None = None,
+    submission: str | None = None,
+    source: dict[str, str] | None = None,
+    time_ms: int = TIME_MS,
+    takeover: bool = False,
+) -> Opening:
+    return Opening(
+        stream=stream,
+        run=run,
+        key=OpenKey(restored=restored, submission=run if submission is None else submission),
+        positions={"0": 100, "1": 7} if positions is None else positions,
+        source=SOURCE if source is None else source,
+        time_ms=time_ms,
+        takeover=takeover,
+    )
+
+
+def train_body(note: str = "zäh\t\u2028😀", events: int = 60) -> dict[str, Any]:
+    """A body with text and floats that another renderer is likely to spell differently."""
+    return {
+        "checkpoint": 17,
+        "counts": {"events": events, "learned": events - 2, "refused": 0, "rejected": 2},
+        "deltas": [
+            {
+                "adopted": 0,
+                "events": events,
+                "learned": events - 2,
+                "pending": [11],
+                "refused": None,
+                "rejected": 2,
+                "seq": 12,
+                "spans": [[0, 100, 150], [1, 7, 17]],
+                "worker": 0,
+            }
+        ],
+        "event_time_ms": [TIME_MS - 5000, TIME_MS],
+        "files": [
+            {
+                "bytes": len(b"a delta"),
+                "replica": 0,
+                "rows": {"ctr.zn": 512},
+                "sha256": sha256_hex(b"a delta"),
+                "shard": 0,
+            }
+        ],
+        "prequential": {
+            "ctr": {
+                "events": events - 2,
+                "labels": 1e16,
+                "log_loss": 0.1,
+                "predictions": 1e-07,
+                "weight": 5e-324,
+            }
+        },
+        "rejects": {
+            "file": {"bytes": len(b"the rejects"), "sha256": sha256_hex(b"the rejects")},
+            "reasons": {"not_json": 1, note: 1},
+        },
+    }
+
+
+def committable(
+    before: dict[str, int],
+    after: dict[str, int],
+    *,
+    first: dict[str, int] | None = None,
+    run: str = RUN,
+    seqs: dict[str, int] | None = None,
+    stream: str = "events",
+    body: dict[str, Any] | None = None,
+) -> bytes:
+    return canonical_json(
+        {
+            "after": after,
+            "before": before,
+            "body": train_body() if body is None else body,
+            "first": {} if first is None else first,
+            "format": 1,
+            "run": run,
+            "seqs": {"0": 12} if seqs is None else seqs,
+            "stream": stream,
+            "time_ms": TIME_MS + 10_000,
+        }
+    )
+
+
+B0 = {"0": 100, "1": 7}
+B1 = {"0": 150, "1": 17}
+B2 = {"0": 200, "1": 17}
+B3 = {"0": 260, "1": 40}
+C1 = committable(B0, B1)
+C2 = committable(B1, B2, seqs={"1": 3})
+C3 = committable(B2, B3, seqs={"0": 13, "10": 1, "2": 4})
+C1_OTHER = committable(B0, B1, body=train_body(note="another"))
+NEW = committable(B1, B1 | {"2": 9, "10": 4}, first={"2": 5, "10": 4})
+SECOND = opening(OTHER_RUN, {"0": 5}, stream="views")
+SECOND_COMMIT = committable({"0": 5}, {"0": 8}, run=OTHER_RUN, stream="views")
+
+
+def line() -> Line:
+    return Line().open()
+
+
+def second_stream(to: Line) -> Line:
+    return to.open(OTHER_RUN, {"0": 5}, stream="views", source={"file": "ö.jsonl"})

@@ -1,0 +1,116 @@
+"""What is asked of an open: name, versions, opening, expected outcome."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from strandline.opening import Opening
+from tests.golden.commit_lines import (
+    B0,
+    B1,
+    C1,
+    C2,
+    OTHER_RUN,
+    RUN,
+    SECOND,
+    THIRD_RUN,
+    TIME_MS,
+    Line,
+    line,
+    opening,
+    second_stream,
+)
+
+LATER = TIME_MS + 100_000
+RESTORE = opening(RUN, B1, restored=17, submission=THIRD_RUN, time_ms=LATER)
+OpenCase: TypeAlias = tuple[str, Line, Opening, str]
+
+
+def open_cases() -> Iterator[OpenCase]:
+    """Yield all of them."""
+    yield from created()
+    yield from found()
+    yield from refused()
+    yield from contested()
+
+
+def created() -> Iterator[OpenCase]:
+    yield "open a new stream", Line(), opening(), "create"
+    yield "open a second stream", line().commit(C1), SECOND, "create"
+    yield (
+        "open over a run goes on from its positions and takes new partitions",
+        (line().commit(C1)),
+        opening(OTHER_RUN, {"0": 0, "1": 0, "10": 3, "2": 0}, time_ms=LATER),
+        "create",
+    )
+    yield (
+        "open keeps a partition that the source lacks",
+        line().commit(C1),
+        (opening(OTHER_RUN, {"0": 0}, time_ms=LATER)),
+        "create",
+    )
+    yield (
+        "open takes the source as it is now",
+        line().commit(C1),
+        (opening(OTHER_RUN, B1, source={}, time_ms=LATER)),
+        "create",
+    )
+    yield "open for a restore", line().commit(C1), RESTORE, "create"
+    yield (
+        "open for a second restore of the same checkpoint",
+        (line().commit(C1).open(RUN, B1, restored=17, submission=OTHER_RUN)),
+        RESTORE,
+        "create",
+    )
+
+
+def found() -> Iterator[OpenCase]:
+    yield "open found at head", line(), opening(), "found"
+    yield "open found below commits", line().commit(C1).commit(C2), opening(), "found"
+    yield (
+        "open found below a restore of its run",
+        (line().commit(C1).open(RUN, B1, restored=17, submission=THIRD_RUN)),
+        opening(),
+        "found",
+    )
+    yield "open found below another stream", second_stream(line()), opening(), "found"
+    yield (
+        "open found for a restore",
+        (line().commit(C1).open(RUN, B1, restored=17, submission=THIRD_RUN).commit(C2)),
+        RESTORE,
+        "found",
+    )
+
+
+def refused() -> Iterator[OpenCase]:
+    over = line().commit(C1).open(OTHER_RUN, B1)
+    yield "open found and superseded", over, opening(), "superseded"
+    yield "open for a restore of a superseded run", over, RESTORE, "superseded"
+    yield "open for a restore in a store without the stream", Line(), RESTORE, "superseded"
+    yield "open for a restore behind head", line().commit(C1).commit(C2), RESTORE, "rival"
+    yield "open for a restore ahead of head", line(), RESTORE, "gap"
+
+
+def contested() -> Iterator[OpenCase]:
+    taken = Line()
+    for index in range(8):
+        taken.open(f"{index:032x}", time_ms=TIME_MS + 1000 * index)
+    newest = TIME_MS + 7000
+    yield "open contested", taken, opening(time_ms=newest), "contested"
+    yield (
+        "open contested at the edge of the window",
+        taken,
+        (opening(time_ms=TIME_MS + 60_000)),
+        "contested",
+    )
+    yield "open no longer contested", taken, opening(time_ms=TIME_MS + 60_001), "create"
+    yield (
+        "open contested with takeover",
+        taken,
+        (opening(time_ms=newest, takeover=True)),
+        "create",
+    )
+    yield "open contested found", taken, opening(f"{7:032x}", time_ms=newest), "found"
+    restores = line()
+    for checkpoint in range(8):
+        restores.open(RUN, B0, restored=checkpoint)
+    yield "open after many restores", restores, opening(OTHER_RUN), "create"

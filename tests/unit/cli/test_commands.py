@@ -1,0 +1,178 @@
+"""The library's commands as a user calls them, each in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strandline.cli.app import OWN
+from strandline.store import open_store
+from strandline_flink.events import EventStream
+
+EVENTS = 3000
+SOUND = EventStream(5, malformed_share=0)
+
+
+def strandline(
+    *arguments: str | Path, data: bytes = b"", code: int = 0
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "strandline.cli", *map(str, arguments)]
+    done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr.decode()
+    assert b"\x1b" not in done.stdout, "no colours in a pipe"
+    assert b"Traceback" not in done.stderr
+    return done
+
+
+def document(*arguments: str | Path, data: bytes = b"") -> Any:
+    return json.loads(strandline(*arguments, "--json", data=data).stdout)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spec, its events and a store that learned them, by the command line alone."""
+    made = tmp_path_factory.mktemp("cli")
+    spec = strandline("dev", "spec").stdout
+    (made / "clicks.toml").write_bytes(spec)
+    events = ["--events", str(EVENTS), "--malformed", "0.01", "--seed", "5"]
+    strandline("dev", "events", "--output", made / "events.ndjson", *events)
+    learned = document(
+        *("learn", made / "clicks.toml", "--input", made / "events.ndjson"),
+        *("--store", made / "store", "--epoch-events", "1000"),
+    )
+    assert learned["epochs"] == 3
+    assert learned["learned"] + learned["rejected"] == EVENTS
+    assert 0 < learned["log_loss"]["ctr"] < 0.7
+    return made
+
+
+def test_a_second_learn_learns_nothing_twice(folder: Path) -> None:
+    arguments: list[str | Path] = [folder / "clicks.toml", "--input", folder / "events.ndjson"]
+    again = document("learn", *arguments, "--store", folder / "store")
+    assert (again["skipped"], again["events"]) == (EVENTS, 0)
+
+
+def test_log_lists_every_version_newest_first(folder: Path) -> None:
+    listed = document("log", folder / "store", "--limit", "0")
+    versions = listed["versions"]
+    assert [each["version"] for each in versions] == list(range(listed["head"], -1, -1))
+    trained = [each for each in versions if each["kind"] == "train"]
+    assert sum(each["events"] for each in trained) == EVENTS
+    assert all(each["rows"] > 0 and each["log_loss"]["ctr"] > 0 for each in trained)
+    table = strandline("log", folder / "store", "--limit", "3").stdout.decode()
+    assert table.splitlines()[0].split()[:4] == ["version", "kind", "stream", "events"]
+    assert "--limit 0 lists all" in table
+
+
+def test_show_prints_positions_spans_and_reasons(folder: Path) -> None:
+    text = strandline("show", folder / "store", "4").stdout.decode()
+    shown = document("show", folder / "store", "4")["manifest"]
+    assert shown["version"] == 4
+    assert "0: 3000" in text
+    assert "0: 2000-3000" in text
+    for reason in shown["body"]["rejects"]["reasons"]:
+        assert reason in text
+
+
+def test_show_rejects_lists_each_rejected_event_with_its_bytes(folder: Path) -> None:
+    versions = document("log", folder / "store", "--limit", "0")["versions"]
+    rejected = sum(each["rejected"] for each in versions)
+    found = document("show", folder / "store", "--rejects", "--limit", "1000")["rejects"]
+    assert len(found) == rejected > 0
+    lines = (folder / "events.ndjson").read_bytes().splitlines()
+    assert all(each["length"] == len(lines[each["offset"]]) for each in found)
+    text = strandline("show", folder / "store", "4", "--rejects").stdout.decode()
+    assert "offset" in text
+
+
+def test_predict_scores_each_line_with_its_version(folder: Path) -> None:
+    data = b"".join(event + b"\n" for event in SOUND.events(0, 5))
+    lines = strandline("predict", folder / "store", "--json", data=data).stdout.splitlines()
+    scores = [json.loads(line) for line in lines]
+    head = open_store(str(folder / "store")).head()
+    assert len(scores) == 5
+    assert all(0 < each["score"] < 1 and each["version"] == head for each in scores)
+    old = strandline("predict", folder / "store", "--version", "2", data=data).stdout
+    assert old.splitlines()[0].endswith(b"version 2")
+
+
+def test_predict_goes_on_after_an_event_that_cannot_be_decoded(folder: Path) -> None:
+    data = b"[1\n" + SOUND.events(0, 1)[0] + b"\n"
+    done = strandline("predict", folder / "store", "--json", data=data, code=2)
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert "not_json" in first["error"]
+    assert second["version"] > 0
+    assert done.stderr.decode().startswith("error: 1 of 2 events")
+
+
+def test_init_and_compact_say_where_the_store_stands(folder: Path, tmp_path: Path) -> None:
+    made = document("init", folder / "clicks.toml", tmp_path / "store")
+    assert (made["head"], made["name"]) == (0, "clicks")
+    assert document("init", folder / "clicks.toml", tmp_path / "store") == made
+    bases = document("compact", folder / "store", "--every", "2")
+    assert bases["bases"] == [4]
+
+
+def test_a_users_error_is_one_message_and_its_exit_code(folder: Path, tmp_path: Path) -> None:
+    missing = strandline("log", tmp_path / "none", code=4)
+    assert missing.stderr.decode().startswith("error: ")
+    assert strandline("show", folder / "store", "99", code=4).stderr.count(b"\n") <= 2
+    (tmp_path / "bad.toml").write_text("name = 'x'\nlabell.path = 'y'\n")
+    wrong = strandline("init", tmp_path / "bad.toml", tmp_path / "store", code=2)
+    assert b"did you mean 'label'" in wrong.stderr
+    assert strandline("logg", code=2).stderr
+    arguments: list[str | Path] = ["--input", tmp_path / "none", "--store", tmp_path / "store"]
+    assert b"--input" in strandline("learn", folder / "clicks.toml", *arguments, code=2).stderr
+
+
+def test_debug_shows_the_stack_trace(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "strandline.cli", "--debug", "log", str(tmp_path / "none")]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert b"Traceback" in done.stderr
+
+
+def test_output_that_nobody_reads_ends_the_command_quietly(folder: Path) -> None:
+    command = [sys.executable, "-m", "strandline.cli", "show", str(folder / "store"), "--rejects"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.close()
+    _, errors = child.communicate(timeout=60)
+    assert (child.returncode, errors) == (141, b"")
+
+
+def test_hostile_bytes_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "spec.toml").write_bytes(strandline("dev", "spec").stdout)
+    (tmp_path / "bad.ndjson").write_bytes(b'{"user":"\x1b[31m\xc2\x9b0m"}\n')
+    command: list[str | Path] = [
+        "learn",
+        tmp_path / "spec.toml",
+        "--input",
+        tmp_path / "bad.ndjson",
+    ]
+    strandline(*command, "--store", tmp_path / "hostile")
+    shown = strandline("show", tmp_path / "hostile", "--rejects").stdout
+    assert b"\\x1b[31m\\x9b0m" in shown
+
+
+def test_listing_versions_imports_no_compiler(folder: Path) -> None:
+    code = (
+        "import sys; from strandline.cli.app import make_app;"
+        f"make_app()(['log', {str(folder / 'store')!r}], standalone_mode=False);"
+        "print(sorted({'numba', 'kafka', 'pyflink'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.splitlines()[-1] == b"[]"
+
+
+@pytest.mark.parametrize("command", [*OWN, "run", "demo", "dev broker", "dev events", "dev spec"])
+def test_help_teaches_with_an_example(command: str) -> None:
+    text = strandline(*command.split(), "--help").stdout.decode()
+    assert "Example" in text
+    assert f"strandline {command}" in " ".join(text.split())
+
+
+def test_help_names_the_exit_codes() -> None:
+    assert "9 superseded" in " ".join(strandline("--help").stdout.decode().split())
