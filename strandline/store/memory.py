@@ -44,7 +44,7 @@ class MemoryStore:
         return sorted(sha256 for of, sha256 in list(self._files) if of == kind)
 
     def discard(self, kind: FileKind, sha256: str) -> None:
-        self._files.pop((kind, sha256), None)
+        self._files.pop((kind, digest_of(sha256)), None)
 
     def append(self, version: int, manifest: bytes) -> bool:
         with self._lock:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strandline.base import add_changes, parameters_at, schemas_of
+from strandline.compactor import Compactor
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged
 from strandline.learners.loading import make_learners
@@ -118,3 +119,23 @@ def test_a_damaged_delta_leaves_the_replica_as_it_was() -> None:
 
 def test_schemas_name_every_table() -> None:
     assert sorted(schemas_of(make_learners(SPEC))) == ["ctr.zn", "popularity.counts"]
+
+
+def test_a_replica_behind_what_compaction_kept_opens_head_with_its_pending_changes() -> None:
+    store = create_store("memory:", SPEC)
+    assert isinstance(store, MemoryStore)
+    stream = open_stream(store, "events")
+    replica: Replica[int] = Replica(store, make_learners(SPEC), stream.version)
+    for key in (1, 2, 3):
+        replica.push(key, changes(key))
+    for seed in range(5):
+        transaction = stream.begin()
+        transaction.prepare(changes(10 + seed))
+        transaction.commit()
+    compactor = Compactor(store, every=2, keep_versions=0)
+    compactor.run_once()
+    assert compactor.collect().files > 0
+    replica.catch_up(lambda manifest, key: manifest.version == 3 and key == 2)
+    assert replica.version == store.head() == 6
+    assert [own.key for own in replica.pending] == [1, 3]
+    assert bits(replica.local) == bits(rebuilt(replica, store))
