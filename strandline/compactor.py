@@ -30,12 +30,13 @@ POLL_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Removed(Struct, frozen=True):
-    """How much a collection removed."""
+class Collected(Struct, frozen=True):
+    """What a collection removed, and how many files of packed versions it made."""
 
     files: int = 0
     bases: int = 0
     leftovers: int = 0
+    packed: int = 0
 
 
 class Compactor:
@@ -81,8 +82,10 @@ class Compactor:
         self._store.put_base(due, data)
         return due
 
-    def collect(self) -> Removed:
-        """Remove what no kept version needs: data, garbage, bases, what dead writers left.
+    def collect(self) -> Collected:
+        """Remove what no kept version needs, and pack the manifests of old ones.
+
+        What goes is data, garbage, bases, and what dead writers left.
 
         A staged file goes only if no commit can name it any more, so a commit in doubt keeps its
         own however long it takes.
@@ -94,7 +97,8 @@ class Compactor:
             self._store.discard(file.kind, file.sha256)
         for version in bases:
             self._store.discard_base(version)
-        return Removed(len(files), len(bases), len(self._store.leftovers(discard=True)))
+        packed = self._store.pack()
+        return Collected(len(files), len(bases), len(self._store.leftovers(discard=True)), packed)
 
     def follow(self, stop: threading.Event, *, collect: bool = False) -> None:
         """Write bases as they come due until `stop` is set, and collect after each if told to.

@@ -9,7 +9,7 @@ import typer
 
 from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.output import count, out, print_json
-from strandline.compactor import Compactor, Removed
+from strandline.compactor import Collected, Compactor
 from strandline.store import Store, open_store
 
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until interrupted.")]
@@ -25,7 +25,7 @@ Keep = Annotated[
     ),
 ]
 Gc = Annotated[
-    bool, typer.Option("--gc", help="Remove garbage: files that no commit can name any more.")
+    bool, typer.Option("--gc", help="Remove what no commit can name any more; pack old versions.")
 ]
 
 
@@ -51,16 +51,16 @@ def command(
     collects = gc or keep_versions is not None
     compactor = Compactor(opened, every=every, keep_versions=keep_versions)
     compactor.run_once()
-    report(opened, compactor.collect() if collects else Removed(), json=json)
+    report(opened, compactor.collect() if collects else Collected(), json=json)
     if follow:
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         compactor.follow(stop, collect=collects)
-        report(opened, Removed(), json=json)
+        report(opened, Collected(), json=json)
 
 
-def report(store: Store, removed: Removed, *, json: bool) -> None:
+def report(store: Store, done: Collected, *, json: bool) -> None:
     """Print which versions have a base, and what was removed."""
     bases = store.bases()
     if json:
@@ -68,16 +68,17 @@ def report(store: Store, removed: Removed, *, json: bool) -> None:
             {
                 "bases": bases,
                 "head": store.head(),
-                "removed": msgspec.to_builtins(removed),
+                "collected": msgspec.to_builtins(done),
                 "store": store.url,
             }
         )
         return
     newest = f"the newest at version {bases[-1]}" if bases else "none needed yet"
     gone = (
-        f"; removed {count(removed.files)} files, {count(removed.bases)} bases,"
-        f" {count(removed.leftovers)} left over by dead writers"
-        if removed != Removed()
+        f"; removed {count(done.files)} files, {count(done.bases)} bases,"
+        f" {count(done.leftovers)} left over by dead writers;"
+        f" packed {count(done.packed)} folders of versions"
+        if done != Collected()
         else ""
     )
     out().print(

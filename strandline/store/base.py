@@ -80,6 +80,18 @@ class Store(Protocol):
         """
         ...
 
+    def pack(self) -> int:
+        """Join old manifests into few files where the store can; return how many files it made.
+
+        Nothing that the other calls answer changes: a packed number stays taken.
+
+        Raises
+        ------
+        StoreDamaged
+            If a version does not follow from the one before it. Nothing of its file is packed.
+        """
+        ...
+
     def put_base(self, version: int, data: bytes | memoryview) -> None:
         """Keep a full copy of the parameters at a version, durable when it returns.
 

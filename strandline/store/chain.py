@@ -68,6 +68,23 @@ def verify_chain(store: Store, *, files: bool = False) -> int:
     return parent.version
 
 
+def verify_links(store: Store, first: int, last: int) -> None:
+    """Verify that every version from `first` to `last` can be read and names its parent.
+
+    Raises
+    ------
+    StoreDamaged
+        At the first one that does not.
+    """
+    parent: tuple[Manifest, str] | None = None
+    for version in range(max(0, first - 1), last + 1):
+        data = manifest_bytes(store, version)
+        manifest = parse_version(store, version, data)
+        if parent is not None:
+            check_link(store, parent, manifest)
+        parent = manifest, sha256_hex(data)
+
+
 def parse_version(store: Store, version: int, data: bytes) -> Manifest:
     """Return the manifest that the bytes hold; raise StoreDamaged unless it is this version's."""
     try:

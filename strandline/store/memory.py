@@ -62,6 +62,9 @@ class MemoryStore:
                 raise NoStore(f"{self.url} holds no store; create one with create_store")
             return max(self._versions)
 
+    def pack(self) -> int:
+        return 0  # there are no files
+
     def put_base(self, version: int, data: bytes | memoryview) -> None:
         self._bases.setdefault(version, bytes(data))
 

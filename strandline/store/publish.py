@@ -100,7 +100,8 @@ def is_left_over(path: Path, *, discard: bool) -> bool:
 def _create(path: Path, data: bytes | memoryview) -> bool:
     temporary, descriptor = open_temporary(path.parent)
     try:
-        write_durably(descriptor, data)
+        write_all(descriptor, data)
+        os.fsync(descriptor)
         created = _link(temporary, path)
         if created:
             fsync_folder(path.parent)
@@ -123,12 +124,11 @@ def open_temporary(folder: Path) -> tuple[Path, int]:
         os.close(descriptor)  # taken for left over in the moment before it was locked
 
 
-def write_durably(descriptor: int, data: bytes | memoryview) -> None:
-    """Write all of the bytes and synchronise the file."""
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of the bytes, in as many calls as the system needs."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-    os.fsync(descriptor)
 
 
 def _link(temporary: Path, path: Path) -> bool:

@@ -5,13 +5,13 @@ import pytest
 from msgspec import structs
 
 from strandline.base import _digest as digest_of_tensors
-from strandline.compactor import Compactor, Removed
+from strandline.compactor import Collected, Compactor
 from strandline.errors import FileMissing, Rival, StoreDamaged, Superseded, VersionGone
 from strandline.fsck import check_store, repair_store
 from strandline.garbage import StagedFile, files_of, find_garbage, staged_data
 from strandline.manifest import genesis
 from strandline.model import open_model
-from strandline.store import Store, log, manifest_bytes, verify_chain
+from strandline.store import Store, log, manifest_bytes, posix, verify_chain, versions
 from strandline.tensors import decode, encode
 from tests.conformance.stores import KINDS, Harness, filled
 from tests.golden.commit_lines import C1, line
@@ -150,7 +150,7 @@ def check_retention_keeps_what_it_says(harness: Harness) -> None:
     expected = {version: scores(store, version) for version in range(6)}
     compactor = Compactor(store, every=2, keep_versions=1)
     assert compactor.run_once() == 4
-    assert compactor.collect() == Removed(files=4)
+    assert compactor.collect() == Collected(files=4)
     for version in (4, 5):
         assert scores(store, version) == expected[version]
     for version in (2, 3):
@@ -160,7 +160,27 @@ def check_retention_keeps_what_it_says(harness: Harness) -> None:
     assert (report.damages, report.gone, report.opens_from) == ([], 3, 4)
     assert [manifest.version for manifest in log(store)] == [5, 4, 3, 2, 1, 0]
     assert verify_chain(store) == 5
-    assert compactor.collect() == Removed()
+    assert compactor.collect() == Collected()
+
+
+def check_packed_versions_answer_as_before(harness: Harness) -> None:
+    store = trained(harness)
+    before = [store.manifest(version) for version in range(7)]
+    report = check_store(store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "VERSIONS_PER_FOLDER", 2)
+        patch.setattr(posix, "VERSIONS_UNPACKED_MIN", 0)
+        small = trained(harness)
+        assert Compactor(small).collect().packed in (0, 2)
+        assert [small.manifest(version) for version in range(7)] == before
+        assert not any(small.append(version, b"another") for version in range(6))
+        assert [small.head(hint) for hint in range(8)] == [5] * 8
+        assert structs.replace(check_store(small), store=report.store) == report
+        job = Job(small, run=8)
+        job.epoch({0: clicks(20, 9)})
+        assert job.commit() == 7
+        assert Compactor(small).collect().packed in (0, 1)
+        assert check_store(small).damages == []
 
 
 def trained(harness: Harness) -> Store:

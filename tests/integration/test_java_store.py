@@ -1,6 +1,7 @@
 """Java and Python append to one store: every number has one winner."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from strandline.spec import Spec
-from strandline.store import create_store
-from tests.integration.java_runner import TIMEOUT_S, command
+from strandline.store import PosixStore, create_store
+from tests.golden.commit_lines import long_line
+from tests.integration.java_runner import TIMEOUT_S, command, lines
 
 SPEC = """
 name = "clicks"
@@ -24,6 +26,8 @@ type = "counts"
 feature = "item"
 """
 LAST = 300
+PACKED = 11_001
+HELD_BACK_S = 6
 HEAD_START_S = 0.0002  # of Java, 0 to 9 times: so that now one is first and now the other
 
 
@@ -85,3 +89,55 @@ def test_what_java_answers_is_durable_first(tmp_path: Path, taken: bool) -> None
     ]
     answered = f"answered {str(not taken).lower()}"
     assert seen == ["file durable", "linked", "folder durable", answered]
+
+
+def write_versions(folder: Path, made: dict[int, bytes]) -> None:
+    """Put manifests where a writer would, without waiting for a disk."""
+    for version, manifest in made.items():
+        path = folder / "versions" / f"{version // 10_000:06}" / f"{version:010}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(manifest)
+
+
+def test_java_finds_packed_versions_as_they_were(tmp_path: Path) -> None:
+    made = dict(enumerate(long_line(PACKED)))
+    write_versions(tmp_path, made)
+    assert PosixStore(tmp_path).pack() == 1
+    assert (tmp_path / "versions/000000").is_file()
+    asked = [0, 1, 5_000, 9_999, 10_000, PACKED - 1, PACKED]
+    answer = json.loads("".join(lines("versions", tmp_path, *map(str, asked))))
+    assert answer.pop("head") == PACKED - 1
+    assert {int(at): text for at, text in answer.items()} == {
+        at: made[at].decode() if at in made else None for at in asked
+    }
+    for version in (0, 9_999, 10_000):
+        assert json.loads("".join(lines("append", tmp_path, str(version)))) == {"created": False}
+    assert json.loads("".join(lines("append", tmp_path, str(PACKED)))) == {"created": True}
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace to hold a call back")
+def test_java_that_sleeps_through_packing_does_not_get_its_number(tmp_path: Path) -> None:
+    """Held back right before link(2), which then meets a file where its folder was."""
+    version = 9_999
+    made = dict(enumerate(long_line(PACKED)))
+    write_versions(tmp_path, {at: made[at] for at in range(version)})
+    hold = ["strace", "-f", "-o", os.devnull, "-e", "trace=link,linkat"]
+    hold += ["-e", f"inject=link,linkat:delay_enter={HELD_BACK_S * 1_000_000}"]
+    with subprocess.Popen(
+        [*hold, *command("append", tmp_path, str(version))], stdout=subprocess.PIPE, text=True
+    ) as java:
+        folder = tmp_path / "versions/000000"
+        deadline = time.monotonic() + TIMEOUT_S
+        while not any(name.startswith(".tmp-") for name in os.listdir(folder)):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        write_versions(tmp_path, {at: made[at] for at in range(version, PACKED)})
+        assert PosixStore(tmp_path).pack() == 1
+        assert java.poll() is None, "Java was not held back long enough"
+        out, _ = java.communicate(timeout=TIMEOUT_S)
+    assert json.loads(out) == {"created": False}
+    store = PosixStore(tmp_path)
+    assert [store.manifest(at) for at in (0, version, PACKED - 1)] == [
+        made[at] for at in (0, version, PACKED - 1)
+    ]
+    assert store.head() == PACKED - 1

@@ -214,7 +214,7 @@ def test_compact_keeps_the_versions_it_is_told_to(folder: Path, tmp_path: Path) 
     store = four_versions(folder, tmp_path)
     (store / "deltas/.tmp-dead").touch()
     done = document("compact", store, "--every", "3", "--keep-versions", "1")
-    assert done["removed"] == {"bases": 0, "files": 4, "leftovers": 1}
+    assert done["collected"] == {"bases": 0, "files": 4, "leftovers": 1, "packed": 0}
     event = SOUND.events(0, 1)[0]
     assert b"version 4" in strandline("predict", store, data=event).stdout
     refused = strandline("predict", store, "--version", "2", data=event, code=4).stderr

@@ -50,7 +50,7 @@ record Manifest(
         } catch (IllegalArgumentException | ClassCastException e) {
             throw Fatal.damaged(
                     "version " + version + " cannot be read: " + e.getMessage()
-                            + "; run `strandline verify` on the store");
+                            + "; run `strandline fsck` on the store");
         }
     }
 
