@@ -72,6 +72,16 @@ def check_a_commit_in_doubt_keeps_its_files(harness: Harness) -> None:
     assert check_store(store).damages == []
 
 
+def check_rejects_in_doubt_outlast_the_progress_of_another_stream(harness: Harness) -> None:
+    """Rejected events do not say which stream they are of; the other stream is far past theirs."""
+    store = trained(harness)
+    job = Job(store, stream="other", run=9)
+    job.epoch({0: [b"nor is this"]})
+    assert find_garbage(store) == []
+    job.commit()
+    assert check_store(store).damages == []
+
+
 def check_the_files_of_a_superseded_run_are_garbage(harness: Harness) -> None:
     store = trained(harness)
     kept = set(staged_data(store))
