@@ -11,8 +11,15 @@ import msgspec
 
 from strandline.canonical import canonical_json, sha256_hex
 from strandline.commit import ReadVersion, compare
-from strandline.errors import Gap, Rival, StoreDamaged, StreamContested, Superseded
-from strandline.limits import OPENS_CONTESTED, OPENS_CONTESTED_WINDOW_MS
+from strandline.errors import (
+    Gap,
+    Rival,
+    StoreDamaged,
+    StreamContested,
+    StreamUnfit,
+    Superseded,
+)
+from strandline.limits import NAME_PATTERN, OPENS_CONTESTED, OPENS_CONTESTED_WINDOW_MS
 from strandline.manifest import (
     Manifest,
     OpenBody,
@@ -89,6 +96,8 @@ def append_open(
         The open stands and another run holds the stream, or a restored run lost the stream.
     Rival, Gap
         A restored state does not stand where the store stands.
+    StreamUnfit
+        The stream's name or source is not one that a version may hold.
     StreamContested
         Too many runs took the stream over in the last minute, and `takeover` is not set.
     """
@@ -103,8 +112,20 @@ def append_open(
             # The attempt that made it may have died before its folder was durable.
             store.append(decision.version, manifest_bytes(store, decision.version))
             return decision.version
+        _refuse_unreadable(decision.manifest, wanted)
         if store.append(decision.version, decision.manifest):
             return decision.version
+
+
+def _refuse_unreadable(manifest: bytes, wanted: Opening) -> None:
+    """What cannot be read must never become head: a version is not taken back."""
+    try:
+        parse_manifest(manifest)
+    except StoreDamaged as error:
+        raise StreamUnfit(
+            f"stream {wanted.stream!r:.200} cannot be opened ({error}); expected a name and the"
+            f" keys of its source like {NAME_PATTERN}, and a source of at most 16 short texts"
+        ) from error
 
 
 def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:

@@ -17,6 +17,7 @@ from strandline.errors import EnvironmentUnfit
 from strandline_flink.broker import Broker
 from strandline_flink.events import EventStream, clicks_spec
 from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.preflight import quiet_client
 from strandline_flink.producing import paced, produce
 
 POLL_S = 0.5
@@ -105,14 +106,15 @@ def events(
         raise typer.BadParameter("expected --events with --output: a file must end")
     if output is not None:
         total = write_events(islice(endless(seed, first, malformed), events), output)
-        where = str(output)
+        where = "standard output" if str(output) == "-" else str(output)
     else:
         stop = stop_event()
         settings = KafkaSettings.load(kafka_config).client_options()
         chunks = paced(islice(endless(seed, first, malformed), events), rate, stop)
         assert bootstrap is not None, "checked above"
         assert topic is not None, "checked above"
-        total = produce(bootstrap, topic, chunks, **settings)
+        with quiet_client():
+            total = produce(bootstrap, topic, chunks, **settings)
         where = f"topic {topic}"
     if json:
         print_json_line({"produced": total})

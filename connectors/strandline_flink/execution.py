@@ -1,5 +1,6 @@
 """Running a built job: on a cluster, or as the child process of `strandline run`."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -32,14 +33,18 @@ def job_process() -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which decides
-    with _java_process():
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # a word per handle of a dead process
+    with _java_process() as started:
         try:
             yield
         except StrandlineError as error:
             write_failure(Path(folder), marked(error))
             raise
         except Exception as error:
-            write_failure(Path(folder), str(error))
+            codes = [process.poll() for process in started]
+            dead = [code for code in codes if code is not None]
+            words = f"its Java process died (exit code {dead[0]})" if dead else str(error)
+            write_failure(Path(folder), words)
             raise
 
 
@@ -65,7 +70,7 @@ def execute(env: StreamExecutionEnvironment, name: str) -> None:
 
 
 @contextmanager
-def _java_process() -> Iterator[None]:
+def _java_process() -> Iterator[Sequence[subprocess.Popen[bytes]]]:
     """End PyFlink's Java process with us, and read its stderr: a full pipe would stop the job.
 
     PyFlink starts the process with a pipe that nobody reads and forgets its handle.
@@ -80,10 +85,12 @@ def _java_process() -> Iterator[None]:
 
     java_gateway.launch_gateway_server_process = launch_and_read
     try:
-        yield
+        yield started
     finally:
         java_gateway.launch_gateway_server_process = launch
         for process in started:
+            if process.poll() is not None:
+                continue
             # Closed first: every Java handle that Python drops later would try to reach it.
             java_gateway.get_gateway().shutdown()
             process.terminate()

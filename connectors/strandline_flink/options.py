@@ -4,12 +4,12 @@ import argparse
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from strandline.errors import EnvironmentUnfit
+from strandline.errors import WrongUsage
 from strandline.limits import NAME_PATTERN
 
 CHECKPOINT_MS_MIN: Final = 50
@@ -29,7 +29,7 @@ def option(text: str, default: Any = ..., metavar: str | None = None) -> Any:
 class JobOptions:
     """The arguments of a training job, checked.
 
-    Raises `EnvironmentUnfit` if a value is out of range.
+    Raises `WrongUsage` if a value is out of range.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class JobOptions:
     def __post_init__(self) -> None:
         if not self.submission:
             object.__setattr__(self, "submission", uuid.uuid4().hex)
-        if not re.match(NAME_PATTERN, self.stream):
+        if not re.fullmatch(NAME_PATTERN, self.stream):
             raise refused("stream", self.stream, f"a name like {NAME_PATTERN}")
         if not 1 <= self.parallelism <= PARALLELISM_MAX:
             raise refused("parallelism", self.parallelism, f"1 to {PARALLELISM_MAX}")
@@ -85,6 +85,12 @@ class JobOptions:
     def store_url(self) -> str:
         """The store as an absolute path, so that every process means the same folder."""
         return str(Path(self.store).expanduser().absolute())
+
+    def resolved(self) -> Self:
+        """The same with absolute paths, for a process that runs elsewhere."""
+        kafka_config = str(Path(self.kafka_config).absolute()) if self.kafka_config else ""
+        spec = str(Path(self.spec).absolute())
+        return replace(self, spec=spec, store=self.store_url, kafka_config=kafka_config)
 
     @classmethod
     def from_args(cls, args: Sequence[str]) -> Self:
@@ -120,8 +126,8 @@ def flag(name: str) -> str:
     return "--from" if name == "start" else "--" + name.replace("_", "-")
 
 
-def refused(name: str, got: object, expected: str) -> EnvironmentUnfit:
-    return EnvironmentUnfit(f"{flag(name)}: expected {expected}, got {got!r}")
+def refused(name: str, got: object, expected: str) -> WrongUsage:
+    return WrongUsage(f"{flag(name)}: expected {expected}, got {got!r}")
 
 
 def parsed_start(text: str) -> str:

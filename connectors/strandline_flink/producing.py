@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Any, Final
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from strandline.errors import EnvironmentUnfit
 
 TICK_S: Final = 0.01
-CHUNK_EVENTS_MAX: Final = 2000
+CHUNK_EVENTS_MAX: Final = 500
 UNACKNOWLEDGED_CHUNKS_MAX: Final = 64
 FLUSH_TIMEOUT_S: Final = 30
 # Big batches are what makes the client fast; 5 ms are what an event waits for one. Compression
@@ -21,7 +21,9 @@ FLUSH_TIMEOUT_S: Final = 30
 PRODUCER: Final = {
     "acks": "all",
     "batch_size": 131_072,
+    "bootstrap_timeout_ms": 10_000,
     "linger_ms": 5,
+    "max_block_ms": 10_000,
     "metrics_enabled": False,
 }
 
@@ -65,7 +67,7 @@ def produce(
     except KafkaError as error:
         raise EnvironmentUnfit(f"no Kafka broker answers at {bootstrap}: {error}") from error
     try:
-        partitions = sorted(producer.partitions_for(topic))
+        partitions = partitions_of(producer, topic, bootstrap)
         unacknowledged: deque[list[Any]] = deque()
         acknowledged = 0
         for index, chunk in enumerate(chunks):
@@ -83,6 +85,16 @@ def produce(
         ) from error
     finally:
         producer.close(timeout=FLUSH_TIMEOUT_S)
+
+
+def partitions_of(producer: KafkaProducer, topic: str, bootstrap: str) -> list[int]:
+    """Return the topic's partitions. Raises `EnvironmentUnfit` if there is no such topic."""
+    try:
+        return sorted(producer.partitions_for(topic))
+    except KafkaTimeoutError:
+        raise EnvironmentUnfit(
+            f"no topic {topic!r} at {bootstrap}: create it, or check --topic and --bootstrap"
+        ) from None
 
 
 def send(producer: KafkaProducer, topic: str, partition: int, event: bytes | None) -> Any:

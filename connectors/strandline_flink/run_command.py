@@ -1,9 +1,10 @@
 """`strandline run`: train a model from a Kafka topic on this machine."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.live import Live
@@ -15,6 +16,7 @@ from strandline_flink.options import JobOptions
 from strandline_flink.progress import Progress
 from strandline_flink.run import run
 
+NEWS_EVERY_S: Final = 10.0
 HELP = {name: each.metadata["help"] for name, each in JobOptions.__dataclass_fields__.items()}
 
 
@@ -67,25 +69,32 @@ def command(
 
 @contextmanager
 def reporting(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A line that lives on a terminal; elsewhere one line when the stream is open."""
+    """A line that lives on a terminal; elsewhere a line now and then, for logs."""
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
         with Live(Text("starting"), console=err(), refresh_per_second=8, transient=True) as live:
             yield lambda progress: live.update(Text(line(progress)))
     else:
-        yield Announcement()
+        yield Announcements()
 
 
-class Announcement:
-    """Prints where the stream was opened, once."""
+class Announcements:
+    """Prints where the stream was opened, its first version, and then news at most so often."""
 
     def __init__(self) -> None:
-        self._done = False
+        self._version: int | None = None
+        self._versions = 0
+        self._next_s = 0.0
 
     def __call__(self, progress: Progress) -> None:
-        if not self._done and progress.opened is not None:
-            self._done = True
+        if progress.version == self._version:
+            return
+        first = progress.opened is not None and self._version is None
+        first_trained = progress.versions > 0 and self._versions == 0
+        if first or first_trained or time.monotonic() >= self._next_s:
+            self._version, self._versions = progress.version, progress.versions
+            self._next_s = time.monotonic() + NEWS_EVERY_S
             err().print(line(progress))
 
 

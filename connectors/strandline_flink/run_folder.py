@@ -115,8 +115,8 @@ def module_folders() -> list[str]:
     """Where Python finds the installed packages and ours."""
     ours = [str(Path(module.__path__[0]).parent) for module in (strandline, strandline_flink)]
     installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    asked_for = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return list(dict.fromkeys(path for path in (*ours, *installed, *asked_for) if path))
+    asked_for = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return list(dict.fromkeys(os.path.abspath(path) for path in (*ours, *installed, *asked_for)))
 
 
 def sweep(parent: Path) -> None:

@@ -82,5 +82,5 @@ def report(store: Store, done: Collected, *, json: bool) -> None:
         else ""
     )
     out().print(
-        f"{store.url}: {len(bases)} bases, {newest}; head is {store.head()}{gone}", soft_wrap=True
+        f"{store.url}: bases: {len(bases)}, {newest}; head is {store.head()}{gone}", soft_wrap=True
     )

@@ -67,7 +67,7 @@ class Run:
         return self._process.pid
 
     def head(self) -> int:
-        return self.store.head() if Path(self.store_url, "versions").exists() else 0
+        return self.store.head() if made(self.store_url) else 0
 
     def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
         """Wait while the run goes on; fail with its words if it ends or takes too long."""
@@ -184,9 +184,14 @@ def read_all(broker: Broker, topic: str) -> list[tuple[int, int, bytes]]:
     return events
 
 
+def made(store_url: str) -> bool:
+    """Whether the store is there; its folders are made before its first version."""
+    return Path(store_url, "versions", "000000", "0000000000.json").exists()
+
+
 def positions(store_url: str, stream: str = "events") -> dict[str, int]:
     """Where the store stands."""
-    if not Path(store_url, "versions").exists():
+    if not made(store_url):
         return {}
     entry = next(log(open_store(store_url))).streams.get(stream)
     return {} if entry is None else dict(entry.positions)
@@ -211,7 +216,7 @@ def items_of(values: Sequence[bytes]) -> tuple[Items, int]:
 def check_exact(broker: Broker, topic: str, store_url: str) -> Progress:
     """Every event of the topic is in exactly one version, and counted there.
 
-    Returns the sums over all versions.
+    Returns the sums over all versions of the stream.
     """
     store = open_store(store_url)
     verify_chain(store, files=True)
@@ -219,7 +224,7 @@ def check_exact(broker: Broker, topic: str, store_url: str) -> Progress:
     seen: Counter[tuple[int, int]] = Counter()
     for manifest in log(store, newest_first=False):
         body = manifest.body
-        if not isinstance(body, TrainBody):
+        if not isinstance(body, TrainBody) or manifest.stream != "events":
             continue
         sums.add(body)
         for delta in body.deltas:

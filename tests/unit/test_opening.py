@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from strandline.errors import StoreDamaged, StreamContested, Superseded
+from strandline.errors import StoreDamaged, StreamContested, StreamUnfit, Superseded
 from strandline.manifest import OpenBody, OpenKey
 from strandline.opening import CreateOpen, OpenFound, Opening, append_open, decide_open, find_open
 from strandline.store import MemoryStore, read_manifest, verify_chain
@@ -131,3 +131,23 @@ def test_a_list_of_opens_that_leads_elsewhere_is_damage() -> None:
     store._versions[3] = made[3].replace(b'"previous":1', b'"previous":2')
     with pytest.raises(StoreDamaged, match="version 2 is named as an open of stream events"):
         find_open(store, "events", KEY)
+
+
+@pytest.mark.parametrize(
+    ("stream", "source"),
+    [
+        ("Events", {}),
+        ("events\n", {}),
+        ("", {}),
+        ("events", {"File": "clicks.jsonl"}),
+        ("events", {"file": "x" * 4097}),
+        ("events", {f"key{n}": "" for n in range(17)}),
+    ],
+)
+def test_a_stream_that_no_version_may_hold_is_refused_and_the_store_stays_readable(
+    stream: str, source: dict[str, str]
+) -> None:
+    store = store_of(line().manifests[:1])
+    with pytest.raises(StreamUnfit, match="cannot be opened"):
+        append_open(store, stream, run=RUN, key=KEY, positions={"0": 0}, source=source, time_ms=0)
+    assert verify_chain(store) == 0

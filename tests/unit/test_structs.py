@@ -12,11 +12,8 @@ ROOT = Path(__file__).parents[2]
 RACE = """
 import json, sys, threading
 from pathlib import Path
-import numpy as np
 from strandline.manifest import parse_manifest
 from strandline.spec import Spec
-from strandline.tensors import decode, encode
-from strandline_flink import wire
 from tests.streams import CLICKS
 
 texts = [
@@ -25,8 +22,6 @@ texts = [
     for text in json.loads(file.read_text())["manifests"]
     if json.loads(text)["kind"] == "train"
 ]
-tensors = encode({"t/rows": np.zeros(3, np.uint32)}, {})
-start = b'S{"run":"ab","version":7,"worker":1,"workers":2}'
 sys.setswitchinterval(1e-6)
 barrier = threading.Barrier(4)
 
@@ -47,8 +42,6 @@ for thread in threads:
     [
         "parse_manifest(texts[0])",
         "Spec.parse(CLICKS)",
-        "decode(tensors)",
-        "wire.decode_start(start)",
     ],
 )
 def test_threads_may_decode_a_type_for_the_first_time_at_once(decode: str) -> None:

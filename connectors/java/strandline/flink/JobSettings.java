@@ -35,6 +35,9 @@ public record JobSettings(
             throw new IllegalArgumentException("the store is '" + storeUrl
                     + "', expected the absolute path of a folder that every machine sees");
         }
+        if (!stream.matches("[a-z0-9][a-z0-9._-]{0,62}")) { // no other is readable in a version
+            throw new IllegalArgumentException("the stream's name is '" + stream + "'");
+        }
         if (!from.matches("earliest|latest|[0-9]{1,18}")) {
             throw new IllegalArgumentException(
                     "from is '" + from + "', expected earliest, latest or milliseconds");

@@ -109,8 +109,8 @@ final class Json {
         for (Map.Entry<String, JsonNode> entry : get(node, field).properties()) {
             long value = integer(entry.getValue());
             int key = Integer.parseInt(entry.getKey());
-            if (key < 0 || value < 0) {
-                throw new IllegalArgumentException("negative in '" + field + "': " + entry);
+            if (key < 0 || value < 0 || !entry.getKey().equals(Integer.toString(key))) {
+                throw new IllegalArgumentException("not a position in '" + field + "': " + entry);
             }
             numbers.put(key, value);
         }

@@ -28,8 +28,8 @@ record Manifest(
             ObjectNode node = Json.parse(bytes);
             long format = Json.integer(node, "format");
             if (format != FORMAT) {
-                throw new IllegalArgumentException(
-                        "format " + format + ", this release reads " + FORMAT);
+                throw new IllegalArgumentException("format " + format + ", this release reads "
+                        + FORMAT + (format > FORMAT ? "; upgrade strandline" : ""));
             }
             if (Json.integer(node, "version") != version) {
                 throw new IllegalArgumentException("it says version " + node.get("version"));

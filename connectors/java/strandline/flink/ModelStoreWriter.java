@@ -9,6 +9,8 @@ import java.util.TreeMap;
 import org.apache.flink.api.connector.sink2.CommittingSinkWriter;
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The one authority on a stream's positions while a job runs: makes a committable of each epoch and
@@ -17,16 +19,20 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
 final class ModelStoreWriter
         implements StatefulSinkWriter<byte[], WriterState>,
                 CommittingSinkWriter<byte[], Committable> {
+    private static final Logger LOG = LoggerFactory.getLogger(ModelStoreWriter.class);
     private static final long POLL_MS = 50;
 
     private final JobSettings settings;
+    private final Store store;
     private final List<Committable> epochs = new ArrayList<>();
+    private long head;
     private Opens.Found open;
     private String run;
     private TreeMap<Integer, Long> positions;
 
     private ModelStoreWriter(JobSettings settings) {
         this.settings = settings;
+        this.store = Store.open(settings.storeUrl());
     }
 
     /** A fresh start: run and positions are the open's, looked up at the first element. */
@@ -50,7 +56,7 @@ final class ModelStoreWriter
         ModelStoreWriter writer = new ModelStoreWriter(settings);
         try {
             writer.open = Opens.findOrAppend(
-                    Store.open(settings.storeUrl()),
+                    writer.store,
                     settings.stream(),
                     settings.restoredKey(checkpoint),
                     (head, now) -> new Opens.Opening(
@@ -106,7 +112,6 @@ final class ModelStoreWriter
 
     private void prepared(Prepared prepared) throws InterruptedException {
         if (open == null) {
-            Store store = Store.open(settings.storeUrl());
             open = Retry.untilThere(settings.freshKey().toString(), POLL_MS,
                             () -> Opens.find(store, settings.stream(), settings.freshKey()))
                     .requireInForce(settings.stream());
@@ -114,6 +119,7 @@ final class ModelStoreWriter
             positions = open.entry().positions();
         }
         if (prepared.moves().isEmpty()) {
+            endIfSuperseded();
             return;
         }
         if (!prepared.run().equals(run) || prepared.start() != open.version()) {
@@ -138,6 +144,23 @@ final class ModelStoreWriter
         }
         epochs.add(Committable.render(settings.stream(), run, positions, after, first, prepared));
         positions = after;
+    }
+
+    /** A stream without events has no commit that would be refused: its job looks here. */
+    private void endIfSuperseded() {
+        try {
+            long newest = store.head(Math.max(head, open.version()));
+            if (newest == head) {
+                return;
+            }
+            StreamEntry now = store.read(newest).streams().get(settings.stream());
+            if (now == null || !now.run().equals(run)) {
+                throw Commit.superseded(newest, settings.stream(), now, run);
+            }
+            head = newest;
+        } catch (IOException e) {
+            LOG.warn("the store did not answer, looking again at the next checkpoint", e);
+        }
     }
 
     private static IOException interrupted(InterruptedException cause) {

@@ -93,7 +93,7 @@ final class Opens {
     static Found find(Store store, String stream, Key key) throws IOException {
         long head = store.head(0);
         StreamEntry now = store.read(head).streams().get(stream);
-        for (Manifest open : all(now, store::read)) {
+        for (Manifest open : all(stream, now, store::read)) {
             if (key(open).equals(key)) {
                 return new Found(open.version(), open.streams().get(stream), head, now);
             }
@@ -105,7 +105,7 @@ final class Opens {
     static Found newestOf(Store store, String stream, String submission) throws IOException {
         long head = store.head(0);
         StreamEntry now = store.read(head).streams().get(stream);
-        for (Manifest open : all(now, store::read)) {
+        for (Manifest open : all(stream, now, store::read)) {
             if (key(open).submission().equals(submission)) {
                 return new Found(open.version(), open.streams().get(stream), head, now);
             }
@@ -132,7 +132,7 @@ final class Opens {
             throws IOException {
         Manifest parent = versions.read(head);
         StreamEntry now = parent.streams().get(wanted.stream());
-        List<Manifest> opens = all(now, versions);
+        List<Manifest> opens = all(wanted.stream(), now, versions);
         for (Manifest open : opens) {
             if (key(open).equals(wanted.key())) {
                 StreamEntry entry = open.streams().get(wanted.stream());
@@ -171,20 +171,39 @@ final class Opens {
     }
 
     /** A stream's opens, newest first: each names the one before it. */
-    private static List<Manifest> all(StreamEntry now, Commit.Versions versions)
+    private static List<Manifest> all(String stream, StreamEntry now, Commit.Versions versions)
             throws IOException {
         List<Manifest> opens = new ArrayList<>();
         for (Long at = now == null ? null : (Long) now.open(); at != null; ) {
             Manifest open = versions.read(at);
-            if (!open.kind().equals("open")) {
-                throw Fatal.damaged(
-                        "version " + at + " is named as an open, but is " + open.kind());
+            StreamEntry entry = open.streams().get(stream);
+            if (!open.kind().equals("open") || entry == null || entry.version() != at) {
+                throw Fatal.damaged("version " + at + " is named as an open of stream " + stream
+                        + ", but is of kind " + open.kind() + " and says " + entry);
             }
             opens.add(open);
-            JsonNode previous = Json.get(open.body(), "previous");
-            at = previous.isNull() ? null : (Long) Json.integer(previous);
+            at = previous(open);
         }
         return opens;
+    }
+
+    /** The list must lead down, or it would never end. */
+    private static Long previous(Manifest open) {
+        try {
+            key(open);
+            JsonNode previous = Json.get(open.body(), "previous");
+            if (previous.isNull()) {
+                return null;
+            }
+            long version = Json.integer(previous);
+            if (version < 0 || version >= open.version()) {
+                throw new IllegalArgumentException("the open before it is said to be " + version);
+            }
+            return version;
+        } catch (IllegalArgumentException e) {
+            throw Fatal.damaged("version " + open.version() + " is no open that can be read: "
+                    + e.getMessage());
+        }
     }
 
     private static Key key(Manifest open) {

@@ -1,0 +1,226 @@
+"""The sink's writer, in Java, beside the real workers, merger and commits, in Python."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from strandline.block import Span
+from strandline.commit import commit
+from strandline.manifest import OpenKey
+from strandline.opening import append_open
+from strandline.prepared import Prepared, committable_from
+from strandline.store import create_store, read_manifest, verify_chain
+from strandline.store.base import Store
+from strandline.transaction import open_stream
+from strandline_flink.wire import encode_prepared
+from tests.integration.java_runner import command
+from tests.jobs import Job
+from tests.streams import clicks, clicks_spec
+
+SPEC = clicks_spec(bits=10)
+
+
+class Writer:
+    """A Java process that holds one writer; every call is a step and returns its answer."""
+
+    def __init__(self, store: Store, submission: str) -> None:
+        self._process = subprocess.Popen(
+            command(store.url, submission, runner="WriterRunner"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def __call__(self, *step: object) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(*step, file=self._process.stdin, flush=True)
+        return dict(json.loads(self._process.stdout.readline()))
+
+    def write(self, prepared: Prepared) -> dict[str, Any]:
+        return self("write", encode_prepared(prepared).hex())
+
+    def epoch(self) -> tuple[list[bytes], str]:
+        """What a barrier takes: committables, and the state as JSON."""
+        taken = self("epoch")
+        (state,) = taken["states"]
+        return [text.encode() for text in taken["committables"]], state
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=30)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return create_store(str(tmp_path / "store"), SPEC)
+
+
+@pytest.fixture
+def job(store: Store) -> Job:
+    return Job(store, 2)
+
+
+@pytest.fixture
+def writer(store: Store, job: Job) -> Iterator[Writer]:
+    with Writer(store, job.run) as writer:
+        writer("fresh")
+        yield writer
+
+
+def take_over(store: Store, run: str = "e" * 32) -> None:
+    key = OpenKey(restored=None, submission=run)
+    append_open(store, "events", run=run, key=key, positions={}, source={}, time_ms=0)
+
+
+def test_java_and_python_make_the_same_committables(job: Job, writer: Writer) -> None:
+    """Also of a new partition, of one that stands still, and after an aborted checkpoint."""
+    expected = []
+    for records in ({0: clicks(5)}, {1: clicks(3), 7: clicks(4)}, {}, {0: clicks(2), 7: clicks(1)}):
+        prepared = job.epoch(records)
+        assert writer.write(prepared) == {}
+        if prepared.moves:
+            expected.append(committable_from(prepared, job.entry, "events"))
+        job.commit()
+    committables, state = writer.epoch()
+    assert committables == expected
+    positions = {"0": 7, "1": 3, "7": 5}
+    assert json.loads(state) == {"positions": positions, "run": job.run}
+    assert [commit(job.store, each) for each in committables] == [2, 3, 4]
+    assert writer.epoch() == ([], state)
+
+
+@pytest.mark.parametrize("begin", [4, 6])
+def test_partition_that_does_not_go_on_where_it_stood(job: Job, writer: Writer, begin: int) -> None:
+    """Events were lost or come twice between source and sink."""
+    writer.write(job.epoch({0: clicks(5)}))
+    wrong = Prepared(
+        run=job.run, start=job.start, moves=(Span(0, begin, 9),), seqs={}, time_ms=1,
+        body=job.epoch({}).body,
+    )  # fmt: skip
+    fatal = writer.write(wrong)["fatal"]
+    assert fatal.startswith("STRANDLINE[gap] stream events: partition 0 stood at 5, but the epoch")
+    assert f"[{begin}, 9)" in fatal
+
+
+def test_merger_that_stands_on_another_start(job: Job, writer: Writer) -> None:
+    prepared = job.epoch({0: clicks(5)})
+    other = Prepared(
+        run=job.run, start=job.start + 1, moves=prepared.moves, seqs={}, time_ms=1,
+        body=prepared.body,
+    )  # fmt: skip
+    assert "the merger stands on run" in writer.write(other)["restart"]
+
+
+def test_idle_job_learns_that_it_was_superseded(job: Job, writer: Writer, store: Store) -> None:
+    assert writer.write(job.epoch({})) == {}
+    with open_stream(store, "other").begin() as transaction:
+        transaction.learn(clicks(3))
+    assert writer.write(job.epoch({})) == {}, "another stream takes nothing over"
+    take_over(store)
+    fatal = writer.write(job.epoch({}))["fatal"]
+    assert fatal.startswith(f"STRANDLINE[superseded] stream events: this is run {job.run}")
+    assert "e" * 32 in fatal
+
+
+def test_idle_job_passes_barriers_while_the_store_is_away(
+    job: Job, writer: Writer, store: Store
+) -> None:
+    empty = job.epoch({})
+    assert writer.write(empty) == {}
+    Path(store.url).rename(f"{store.url}.away")
+    assert writer.write(empty) == {}
+    Path(f"{store.url}.away").rename(store.url)
+    take_over(store)
+    assert "STRANDLINE[superseded]" in writer.write(empty)["fatal"]
+
+
+def test_restored_writer_opens_its_run_again_once(job: Job, store: Store) -> None:
+    """A partition that did not move in the last epoch before the restore stands where it stood."""
+    job.epoch({0: clicks(5), 1: clicks(3)})
+    job.epoch({0: clicks(2)})
+    job.commit()
+    state = json.dumps({"positions": {"0": 7, "1": 3}, "run": job.run})
+    with Writer(store, job.run) as writer:
+        for _ in range(2):  # the second restore of the same checkpoint finds the first one's open
+            assert writer("restored", 17, state) == {}
+            assert store.head() == 4
+        assert json.loads(writer.epoch()[1]) == json.loads(state)
+    opened = read_manifest(store, 4).streams["events"]
+    assert (opened.run, opened.positions, opened.open) == (job.run, {"0": 7, "1": 3}, 4)
+    assert opened.seqs == {"0": 2, "1": 1}
+    assert verify_chain(store, files=True) == 4
+
+
+def test_restored_state_does_not_stand_where_the_store_stands(job: Job, store: Store) -> None:
+    job.epoch({0: clicks(7), 1: clicks(3)})
+    job.commit()
+    cases = [
+        ({"0": 5, "1": 3}, "rival"),  # an older savepoint, or a zombie moved head on
+        ({"0": 9, "1": 3}, "gap"),
+        ({"0": 9, "1": 0}, "rival"),
+        ({"0": 7}, "rival"),
+        ({"0": 7, "1": 3, "2": 0}, "gap"),
+    ]
+    with Writer(store, "d" * 32) as writer:
+        for positions, code in cases:
+            answer = writer("restored", 17, json.dumps({"positions": positions, "run": job.run}))
+            expected = f"STRANDLINE[{code}] stream events: version 2 stands at"
+            assert answer["fatal"].startswith(expected), positions
+    assert store.head() == 2
+
+
+def test_restored_run_was_superseded(job: Job, store: Store) -> None:
+    """Also an old savepoint whose positions fit."""
+    take_over(store)
+    state = json.dumps({"positions": {"0": 0, "1": 0}, "run": job.run})
+    with Writer(store, job.run) as writer:
+        assert "STRANDLINE[superseded]" in writer("restored", 17, state)["fatal"]
+    assert store.head() == 2
+
+
+def test_two_submissions_from_one_savepoint(job: Job, store: Store) -> None:
+    """Both open, of one run; the first to commit wins, and the other's commit is a rival."""
+    state = json.dumps({"positions": {"0": 0, "1": 0}, "run": job.run})
+    for submission in ("c" * 32, "d" * 32):
+        with Writer(store, submission) as writer:
+            assert writer("restored", 17, state) == {}
+    assert store.head() == 3
+
+
+HOSTILE_OPENS = [
+    (2, b'"previous":1', b'"previous":2'),  # a loop of one
+    (2, b'"previous":1', b'"previous":3'),
+    (2, b'"previous":1', b'"previous":-1'),
+    (2, b'"previous":1', b'"previous":"1"'),
+    (2, b'"previous":1', b'"previou":1'),
+    (2, b'"restored":null', b'"restored":"x"'),
+    (2, b'"submission":"', b'"submissions":"'),
+    (2, b'"kind":"open"', b'"kind":"train"'),
+    (1, b'"events":{', b'"eventz":{'),
+    (2, b'"0":0', b'"+0":0'),
+    (2, b'"0":0', b'"00":0'),
+    (2, b'"0":0', b'"99999999999":0'),
+    (2, b'"format":1', b'"format":2'),
+]
+
+
+def test_hostile_list_of_opens_is_damage_and_no_restart_loop(job: Job, store: Store) -> None:
+    take_over(store)
+    with Writer(store, job.run) as writer:
+        assert writer("find") == {"version": 1}
+        for version, found, put in HOSTILE_OPENS:
+            path = Path(store.url, "versions", "000000", f"{version:010}.json")
+            sound = path.read_bytes()
+            assert found in sound
+            path.write_bytes(sound.replace(found, put))
+            answer = writer("find")
+            assert answer["fatal"].startswith("STRANDLINE[store_damaged] version "), put
+            path.write_bytes(sound)

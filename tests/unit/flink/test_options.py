@@ -1,0 +1,64 @@
+"""The arguments of a run: one definition, two command lines."""
+
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from strandline.errors import WrongUsage
+from strandline_flink import run_command
+from strandline_flink.options import JobOptions
+
+NEEDED = {"spec": "s.toml", "bootstrap": "b:9092", "topic": "t", "store": "st"}
+
+
+def options(**changed: Any) -> JobOptions:
+    return JobOptions(**(NEEDED | changed))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"bounded": True, "takeover": True, "parallelism": 3, "checkpoint": "2s"},
+        {"start": "2026-01-02T03:04:05+01:00", "kafka_config": "a b.properties"},
+        {"topic": "-dash", "stream": "other"},
+    ],
+)
+def test_arguments_survive_the_command_line(changed: dict[str, Any]) -> None:
+    before = options(**changed)
+    assert JobOptions.from_args(before.to_args()) == before
+
+
+def test_run_and_train_take_the_same_options_with_the_same_defaults() -> None:
+    taken = {
+        name: each.default
+        for name, each in inspect.signature(run_command.command).parameters.items()
+        if name != "json"
+    }
+    assert list(taken) == [each.name for each in fields(JobOptions)]
+    for each in fields(JobOptions):
+        if isinstance(each.default, str | int):
+            assert taken[each.name] == each.default, each.name
+
+
+def test_each_submission_has_its_own_identity() -> None:
+    assert options().submission != options().submission
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"stream": "No Spaces"}, "--stream"),
+        ({"stream": "events\n"}, "--stream"),
+        ({"parallelism": 0}, "--parallelism"),
+        ({"checkpoint": "10ms"}, "--checkpoint"),
+        ({"checkpoint": "soon"}, "--checkpoint"),
+        ({"start": "yesterday"}, "--from"),
+        ({"submission": "x"}, "--submission"),
+    ],
+)
+def test_value_out_of_range_names_its_option(changed: dict[str, Any], named: str) -> None:
+    with pytest.raises(WrongUsage, match=named):
+        options(**changed)
