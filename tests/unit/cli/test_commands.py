@@ -220,3 +220,7 @@ def test_compact_keeps_the_versions_it_is_told_to(folder: Path, tmp_path: Path) 
     refused = strandline("predict", store, "--version", "2", data=event, code=4).stderr
     assert b"the oldest version that can be opened is 3" in refused
     assert document("fsck", store)["gone"] == 2
+    kept = document("show", store, "--rejects")["rejects"]
+    assert {each["version"] for each in kept} == {4}
+    gone = strandline("show", store, "2", "--rejects", code=4).stderr
+    assert b"rejected events of version 2 were removed by compaction" in gone
