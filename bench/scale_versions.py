@@ -28,10 +28,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from strandline.base import read_spec, schemas_of
 from strandline.canonical import canonical_json
 from strandline.commit import commit
 from strandline.compactor import Compactor
 from strandline.delta import DeltaFile
+from strandline.learners.loading import make_learners
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline.tables import Changes
@@ -119,10 +121,11 @@ def stage_and_commit(store: Store) -> Iterator[int]:
     stream = open_stream(store, "events")
     position = stream.position
     add = np.array([[1, 0]], np.int64)
+    schemas = schemas_of(make_learners(read_spec(store)))
     while True:
         row = np.array([position * 7 % 1000], np.uint64)
         changes = {"popularity.counts": Changes(row, add)}
-        delta = DeltaFile("events", stream.run, {"0": position}, changes).encode()
+        delta = DeltaFile("events", stream.run, {"0": position}, changes).encode(schemas)
         ref = store.stage("delta", delta)
         file = {"bytes": ref.bytes, "replica": 0, "rows": {"popularity.counts": 1}}
         body = EMPTY | {"files": [file | {"sha256": ref.sha256, "shard": 0}]}

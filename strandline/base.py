@@ -8,7 +8,7 @@ passed over with a warning in favour of an older one, or of genesis.
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from strandline.manifest import Manifest, TrainBody
 from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
-from strandline.tables import Changes, Parameters, Table, TableSchema
+from strandline.tables import Parameters, Table, TableSchema, apply_changes
 from strandline.tensors import Tensors, decode, encode
 
 FORMAT: Final = "1"
@@ -42,20 +42,13 @@ def schemas_of(learners: Mapping[str, Learner]) -> Schemas:
 
 
 def read_changes(store: Store, manifest: Manifest, schemas: Schemas) -> list[ModelChanges]:
-    """Return the changes that a version makes, in the order in which everybody adds them."""
+    """Return the changes that a version makes, in the order in which everybody applies them."""
     if not isinstance(manifest.body, TrainBody):
         return []
     return [
         DeltaFile.decode(store.read("delta", file.ref), schemas).changes
         for file in manifest.body.files
     ]
-
-
-def add_changes(parameters: Parameters, files: Iterable[Mapping[str, Changes]]) -> None:
-    """Add the changes to the parameters, in place."""
-    for changes in files:
-        for name, change in changes.items():
-            parameters[name].add(change.rows, change.add)
 
 
 def parameters_at(store: Store, learners: Mapping[str, Learner], version: int) -> Parameters:
@@ -112,7 +105,7 @@ def _fold(
                 "base %d is passed over: %s; remove the file, opening works without it", at, error
             )
     for at in range(start + 1, version + 1):
-        add_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
+        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
     return parameters
 
 

@@ -11,7 +11,6 @@ from typing import Final
 from msgspec import Struct
 
 from strandline.base import (
-    add_changes,
     encode_base,
     parameters_at,
     read_base,
@@ -24,6 +23,7 @@ from strandline.garbage import durable_head, find_garbage
 from strandline.learners.loading import make_learners
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
+from strandline.tables import apply_changes
 
 POLL_S: Final = 1.0
 
@@ -76,7 +76,7 @@ class Compactor:
         else:
             for version in range(self._version + 1, due + 1):
                 manifest = read_manifest(self._store, version)
-                add_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
+                apply_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
         self._version = due
         data = encode_base(due, manifest_bytes(self._store, due), self._parameters)
         self._store.put_base(due, data)

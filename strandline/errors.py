@@ -20,7 +20,8 @@
     ├── StreamUnfit             the stream and the store do not fit together
     │   ├── RetentionPassed     events after the store's positions are gone
     │   ├── SourceRecreated     another topic under the same name
-    │   └── SourceBehind        the store's positions lie after the stream's end
+    │   ├── SourceBehind        the store's positions lie after the stream's end
+    │   └── SecondStream        the model's rules allow one stream only
     ├── StreamContested         several runs supersede each other in turn
     └── CommitRefused           a commit that must not be tried again
         ├── Superseded          another run holds the stream
@@ -155,6 +156,12 @@ class SourceBehind(StreamUnfit):
     """The stream ends before the store's positions."""
 
     code = "source_behind"
+
+
+class SecondStream(StreamUnfit):
+    """The store holds another stream, and a table's merge rule does not commute."""
+
+    code = "second_stream"
 
 
 class StreamContested(StrandlineError):

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from strandline.base import add_changes, encode_base, read_base, schemas_of
+from strandline.base import encode_base, read_base, schemas_of
 from strandline.canonical import sha256_hex
 from strandline.continuity import check_continuity
 from strandline.delta import DeltaFile
@@ -28,7 +28,7 @@ from strandline.manifest import FileRef, Manifest
 from strandline.spec import Spec
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import check_link, check_step, manifest_bytes, parse_version
-from strandline.tables import Parameters
+from strandline.tables import Parameters, apply_changes
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (versions checked, versions in all)."""
@@ -230,7 +230,7 @@ class _Walk:
             self._damaged(f"a delta of version {version}", error)
             return False
         if self._parameters is not None:
-            add_changes(self._parameters, [changes])
+            apply_changes(self._parameters, [changes])
         return True
 
     def _check_base(self, version: int) -> None:

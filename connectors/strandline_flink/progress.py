@@ -32,6 +32,7 @@ class Progress:
     positions: dict[str, int] = field(default_factory=dict)
     first_version_s: float | None = None
     newest_cut_ms: int = 0
+    stopping: bool = False
     _sums: dict[str, Prequential] = field(default_factory=dict)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -59,7 +60,9 @@ class Progress:
     def log_loss(self) -> dict[str, float]:
         """Mean log-loss per learner, of predictions made before each event was learned."""
         return {
-            name: sums.log_loss / sums.weight for name, sums in self._sums.items() if sums.weight
+            name: sums.log_loss / sums.weight
+            for name, sums in self._sums.items()
+            if sums.weight and sums.log_loss is not None
         }
 
     def summary(self) -> dict[str, Any]:

@@ -139,6 +139,8 @@ class Watch:
 
         A second signal, and a few checkpoint intervals without one, end the wait.
         """
+        self.progress.stopping = True
+        self.report(self.progress)
         if self.progress.opened is None:
             return
         deadline_s = time.monotonic() + STOP_INTERVALS * checkpoint_ms / 1000 + STOP_EXTRA_S

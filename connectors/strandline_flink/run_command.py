@@ -86,9 +86,13 @@ class Announcements:
         self._version: int | None = None
         self._versions = 0
         self._next_s = 0.0
+        self._stopping = False
 
     def __call__(self, progress: Progress) -> None:
-        if progress.version == self._version:
+        if progress.stopping and not self._stopping:
+            self._stopping = True
+            err().print(line(progress))
+        if progress.stopping or progress.version == self._version:
             return
         first = progress.opened is not None and self._version is None
         first_trained = progress.versions > 0 and self._versions == 0
@@ -100,6 +104,9 @@ class Announcements:
 
 def line(progress: Progress) -> str:
     """The run in one line."""
+    if progress.stopping:
+        stands = "before the first version" if progress.opened is None else "after one more version"
+        return f"stopping {stands}; Ctrl-C again stops at once"
     if progress.opened is None:
         return "starting Flink"
     if progress.first_version_s is None:

@@ -8,6 +8,7 @@ from typing import Final
 from strandline.errors import NoStore, StoreExists, StoreUnavailable
 from strandline.manifest import genesis
 from strandline.spec import Spec
+from strandline.spec.comparison import describe_difference
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.store.memory import MemoryStore
@@ -58,9 +59,11 @@ def create_store(url: str, spec: Spec) -> Store:
         store.append(0, genesis(spec.sha256))
     found = read_manifest(store, 0).spec
     if found != spec.sha256:
+        held = Spec.from_json(store.read("spec", found))
         raise StoreExists(
-            f"{store.url} is a store of spec {found}, got spec {spec.sha256}; create the new"
-            " model's store in another folder, or use the spec that the store holds"
+            f"{store.url} is a store of another spec: {describe_difference(held, spec)}. A store's"
+            " spec lays out its tables and never changes: create the new model's store in another"
+            f" folder, or use the spec that the store holds ({found})"
         )
     return store
 

@@ -106,6 +106,7 @@ def train_body(note: str = "zäh\t\u2028😀", events: int = 60) -> dict[str, An
                 "labels": 1e16,
                 "log_loss": 0.1,
                 "predictions": 1e-07,
+                "squared_error": 0.0,
                 "weight": 5e-324,
             }
         },

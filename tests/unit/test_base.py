@@ -15,7 +15,7 @@ from strandline.errors import StoreDamaged, VersionGone
 from strandline.learners.loading import empty_parameters, make_learners
 from strandline.model import open_model
 from strandline.store import MemoryStore, Store, create_store, manifest_bytes, read_manifest
-from strandline.tables import Parameters
+from strandline.tables import Parameters, apply_changes
 from strandline.tensors import decode, encode
 from tests.jobs import Job
 from tests.streams import clicks, clicks_spec
@@ -42,7 +42,7 @@ def without_bases(store: Store, version: int) -> Parameters:
     schemas = base.schemas_of(LEARNERS)
     for at in range(1, version + 1):
         manifest = read_manifest(store, at)
-        base.add_changes(parameters, base.read_changes(store, manifest, schemas))
+        apply_changes(parameters, base.read_changes(store, manifest, schemas))
     return parameters
 
 

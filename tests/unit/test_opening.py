@@ -3,11 +3,26 @@ from pathlib import Path
 
 import pytest
 
-from strandline.errors import StoreDamaged, StreamContested, StreamUnfit, Superseded
+from strandline.errors import (
+    SecondStream,
+    SourceRecreated,
+    StoreDamaged,
+    StreamContested,
+    StreamUnfit,
+    Superseded,
+)
 from strandline.manifest import OpenBody, OpenKey
-from strandline.opening import CreateOpen, OpenFound, Opening, append_open, decide_open, find_open
+from strandline.opening import (
+    CreateOpen,
+    OpenFound,
+    Opening,
+    append_open,
+    check_one_stream,
+    decide_open,
+    find_open,
+)
 from strandline.store import MemoryStore, read_manifest, verify_chain
-from tests.golden.commit_lines import B0, B1, C1, C2, OTHER_RUN, RUN, THIRD_RUN, line
+from tests.golden.commit_lines import B0, B1, C1, C2, OTHER_RUN, RUN, SOURCE, THIRD_RUN, line
 from tests.golden.make_commit_vectors import FOLDER
 from tests.unit.test_commit import overtaken, store_of
 
@@ -39,7 +54,7 @@ def start(store: MemoryStore, run: str, time_ms: int = 0, *, takeover: bool = Fa
         run=run,
         key=OpenKey(restored=None, submission=run),
         positions={"0": 100, "1": 7},
-        source={"file": "events.jsonl"},
+        source=SOURCE,
         time_ms=time_ms,
         takeover=takeover,
     )
@@ -99,6 +114,20 @@ def test_a_start_that_lost_the_race_to_itself_finds_its_open() -> None:
     assert start(store, RUN) == 1
 
 
+def test_a_start_that_lost_the_race_to_one_of_another_source_is_refused() -> None:
+    """Its positions would skip events of a file that nobody has read."""
+    manifests = line().manifests[:1]
+    first = store_of(manifests)
+    start(first, OTHER_RUN)
+    store = overtaken(manifests, [first._versions[1]])
+    with pytest.raises(SourceRecreated, match=r"klicks.*other\.jsonl"):
+        append_open(
+            store, "events", run=RUN, key=KEY, positions={"0": 0},
+            source={"file": "other.jsonl"}, time_ms=0,
+        )  # fmt: skip
+    assert store.head() == 1
+
+
 def test_two_restores_of_one_savepoint_both_open() -> None:
     store = store_of(line().commit(C1).manifests)
     for version, submission in ((3, OTHER_RUN), (4, THIRD_RUN)):
@@ -131,6 +160,33 @@ def test_a_list_of_opens_that_leads_elsewhere_is_damage() -> None:
     store._versions[3] = made[3].replace(b'"previous":1', b'"previous":2')
     with pytest.raises(StoreDamaged, match="version 2 is named as an open of stream events"):
         find_open(store, "events", KEY)
+
+
+def test_a_table_that_does_not_commute_takes_no_second_stream() -> None:
+    store = store_of(line().manifests[:1])
+
+    def begin(stream: str, *one_stream: str) -> int:
+        return append_open(
+            store,
+            stream,
+            run=RUN,
+            key=OpenKey(restored=None, submission=RUN),
+            positions={"0": 0},
+            source={},
+            time_ms=0,
+            one_stream=one_stream,
+        )
+
+    assert begin("events", "last.rows") == 1
+    with pytest.raises(SecondStream, match=r"by stream events, and what table a\.b, last\.rows"):
+        begin("other", "a.b", "last.rows")
+    with pytest.raises(SecondStream, match="by stream events"):
+        check_one_stream(store, "other", ("last.rows",))
+    check_one_stream(store, "events", ("last.rows",))
+    check_one_stream(store, "other", ())
+    assert store.head() == 1
+    assert begin("events", "last.rows") == 1  # the stream itself goes on
+    assert begin("other") == 2  # rules that commute take any number
 
 
 @pytest.mark.parametrize(
