@@ -80,6 +80,23 @@ class DeltaFile:
         return cls(metadata["stream"], metadata["run"], before, changes)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose epoch a delta file is, and where the epoch began in each partition that it moved."""
+
+    stream: str
+    run: str
+    before: Mapping[str, int]
+
+
+def read_origin(data: bytes | memoryview) -> Origin:
+    """Return what a delta file's metadata says; raises StoreDamaged if this is no such file."""
+    _, metadata = decode(data)
+    if set(metadata) != METADATA_KEYS or metadata["format"] != FORMAT:
+        raise StoreDamaged(f"not a delta file of format {FORMAT}: metadata {sorted(metadata)}")
+    return Origin(metadata["stream"], metadata["run"], _positions(metadata["before"]))
+
+
 def _positions(text: str) -> dict[str, int]:
     try:
         before = json.loads(text)

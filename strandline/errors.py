@@ -11,7 +11,9 @@
     │   ├── NoStore             there is no store at this place
     │   ├── StoreExists         there is one already, of another spec
     │   ├── StoreDamaged        a file is missing, altered or not of this format
+    │   │   ├── FileMissing     a file that a manifest names is not there
     │   │   └── DeltaDamaged    a delta that cannot be added to the tables of its spec
+    │   ├── VersionGone         the data of a version was removed by compaction
     │   └── StoreUnavailable    the folder cannot be read or written
     ├── MergeError              a merged value is not finite
     ├── TooManyRejected         the stream is not what the spec describes
@@ -93,10 +95,22 @@ class StoreDamaged(StoreError):
     code = "store_damaged"
 
 
+class FileMissing(StoreDamaged):
+    """A file that a manifest names, or a base, is not there."""
+
+    code = "file_missing"
+
+
 class DeltaDamaged(StoreDamaged):
     """A delta that cannot be added to the tables of its spec. Nothing of it is applied."""
 
     code = "delta_damaged"
+
+
+class VersionGone(StoreError):
+    """A version's manifest is there; the data to open it was removed once a base covered it."""
+
+    code = "version_gone"
 
 
 class StoreUnavailable(StoreError):

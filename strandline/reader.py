@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.base import parameters_at, read_changes, read_spec, schemas_of
+from strandline.base import is_covered, parameters_at, read_changes, read_spec, schemas_of
 from strandline.delta import ModelChanges
-from strandline.errors import StoreDamaged, StrandlineError
+from strandline.errors import FileMissing, StoreDamaged, StrandlineError
 from strandline.learners.loading import make_learners
 from strandline.manifest import parse_manifest
 from strandline.model import Event, EventReader, Model, Predictions
@@ -33,18 +33,33 @@ class Follower:
     def __init__(self, store: Store) -> None:
         self._store = store
         spec = read_spec(store)
-        learners = make_learners(spec)
-        self._schemas = schemas_of(learners)
+        self._learners = make_learners(spec)
+        self._schemas = schemas_of(self._learners)
         self._events = EventReader(spec)
-        head = read_manifest(store, store.head())
-        self._serving = parameters_at(store, learners, head.version)
+        self._open_head()
+
+    def step(self) -> bool:
+        """Take up every version at hand; whether there was one. An error changes nothing.
+
+        Where compaction has removed what lies between, head is opened anew.
+        """
+        try:
+            return self._take_up()
+        except FileMissing:
+            if not is_covered(self._store, self.model.version):
+                raise
+        self._open_head(self.model.version)
+        return True
+
+    def _open_head(self, at_least: int = 0) -> None:
+        head = read_manifest(self._store, self._store.head(at_least))
+        self._serving = parameters_at(self._store, self._learners, head.version)
         self.model = Model(head.version, head.time_ms, self._events, self._serving)
         self._spare: Parameters | None = None
         self._spare_model: weakref.ref[Model] | None = None
         self._missed: list[ModelChanges] = []
 
-    def step(self) -> bool:
-        """Take up every version at hand; whether there was one. An error changes nothing."""
+    def _take_up(self) -> bool:
         version, time_ms, files = self.model.version, 0, []
         while (data := self._store.manifest(version + 1)) is not None:
             manifest = parse_manifest(data)

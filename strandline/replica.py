@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
-from strandline.base import parameters_at, read_changes, schemas_of
+from strandline.base import is_covered, parameters_at, read_changes, schemas_of
+from strandline.errors import FileMissing
 from strandline.learners.base import Learner
 from strandline.manifest import Manifest, parse_manifest
 from strandline.store.base import Store
+from strandline.store.chain import read_manifest
 from strandline.tables import Changes, Parameters, apply_changes
 
 Key = TypeVar("Key")
@@ -31,7 +33,7 @@ class Replica(Generic[Key]):
     """
 
     def __init__(self, store: Store, learners: Mapping[str, Learner], version: int) -> None:
-        self._store = store
+        self._store, self._learners = store, learners
         self._schemas = schemas_of(learners)
         self.version = version
         self.published = parameters_at(store, learners, version)
@@ -67,10 +69,29 @@ class Replica(Generic[Key]):
         self._rebuild(touched)
 
     def catch_up(self, contained: Callable[[Manifest, Key], bool]) -> None:
-        """Adopt every version at hand, oldest first, waiting for none."""
+        """Adopt every version at hand, oldest first, waiting for none.
+
+        Where compaction has removed what lies between, head is opened anew: the same bits.
+        """
         while (data := self._store.manifest(self.version + 1)) is not None:
             manifest = parse_manifest(data)
-            self.adopt(manifest, partial(contained, manifest))
+            try:
+                self.adopt(manifest, partial(contained, manifest))
+            except FileMissing:
+                if not is_covered(self._store, self.version):
+                    raise
+                self._open_head(contained)
+
+    def _open_head(self, contained: Callable[[Manifest, Key], bool]) -> None:
+        head = self._store.head(self.version)
+        self.published = parameters_at(self._store, self._learners, head)
+        pending = self.pending
+        for version in range(self.version + 1, head + 1):
+            manifest = read_manifest(self._store, version)
+            pending = [own for own in pending if not contained(manifest, own.key)]
+        self.version, self.pending = head, pending
+        self.local = {name: table.copy() for name, table in self.published.items()}
+        apply_changes(self.local, (own.changes for own in pending))
 
     def _rebuild(self, touched: Iterable[Mapping[str, Changes]]) -> None:
         for changes in touched:

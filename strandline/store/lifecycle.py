@@ -79,9 +79,13 @@ def open_store(url: str) -> Store:
         Its format is newer than this release reads, or its first version or spec is damaged.
     """
     store = _at(url)
-    if isinstance(store, PosixStore) and store.manifest(0) is None:
-        raise _no_store(store.root)
-    store.read("spec", read_manifest(store, store.head()).spec)
+    try:
+        head = store.head()
+    except NoStore:
+        if isinstance(store, PosixStore):
+            raise _no_store(store.root) from None
+        raise
+    store.read("spec", read_manifest(store, head).spec)
     return store
 
 

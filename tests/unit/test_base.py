@@ -11,7 +11,7 @@ import pytest
 from strandline import base, compactor
 from strandline.base import parameters_at
 from strandline.compactor import Compactor
-from strandline.errors import StoreDamaged
+from strandline.errors import StoreDamaged, VersionGone
 from strandline.learners.loading import empty_parameters, make_learners
 from strandline.model import open_model
 from strandline.store import MemoryStore, Store, create_store, manifest_bytes, read_manifest
@@ -65,7 +65,7 @@ def test_opening_reads_the_newest_base_and_only_later_deltas() -> None:
         for file in getattr(body, "files", []):
             del store._files["delta", file.sha256]
     assert open_model(store, 12).version == 12
-    with pytest.raises(StoreDamaged, match="missing"):
+    with pytest.raises(VersionGone, match="oldest version that can be opened is 12, the newest 12"):
         open_model(store, 11)
 
 

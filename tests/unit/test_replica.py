@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strandline.base import parameters_at, schemas_of
+from strandline.compactor import Compactor
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged
 from strandline.learners import Learner
@@ -138,3 +139,29 @@ def test_schemas_name_every_table() -> None:
         "popularity.counts",
         "trend.counts",
     ]
+
+
+def test_a_replica_behind_what_compaction_kept_opens_head_with_its_pending_changes() -> None:
+    def of_the_spec(seed: int) -> ModelChanges:
+        return {name: each for name, each in changes(seed).items() if name in known}
+
+    known = schemas_of(make_learners(SPEC))
+    store = create_store("memory:", SPEC)
+    assert isinstance(store, MemoryStore)
+    stream = open_stream(store, "events")
+    replica: Replica[int] = Replica(store, make_learners(SPEC), stream.version)
+    for key in (1, 2, 3):
+        replica.push(key, of_the_spec(key))
+    for seed in range(5):
+        transaction = stream.begin()
+        transaction.prepare(of_the_spec(10 + seed))
+        transaction.commit()
+    compactor = Compactor(store, every=2, keep_versions=0)
+    compactor.run_once()
+    assert compactor.collect().files > 0
+    replica.catch_up(lambda manifest, key: manifest.version == 3 and key == 2)
+    assert replica.version == store.head() == 6
+    assert [own.key for own in replica.pending] == [1, 3]
+    expected = parameters_at(store, make_learners(SPEC), 6)
+    apply_changes(expected, [own.changes for own in replica.pending])
+    assert bits(replica.local) == bits(expected)
