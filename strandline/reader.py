@@ -17,11 +17,13 @@ from strandline.base import is_covered, parameters_at, read_changes, read_spec, 
 from strandline.delta import ModelChanges
 from strandline.errors import FileMissing, StoreDamaged, StrandlineError
 from strandline.learners.loading import make_learners
-from strandline.manifest import parse_manifest
 from strandline.model import Event, EventReader, Model, Predictions
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
+from strandline.store.chain import find_manifest, read_manifest
 from strandline.tables import Parameters, apply_changes
+
+TAKE_UP_BYTES_MAX: Final = 64 << 20
+"""Changes that one step takes up, and keeps for the other set of tables; one version at least."""
 
 AFTER_ERROR_MS: Final = 500
 """A version that could not be taken up is tried again after this time."""
@@ -39,9 +41,10 @@ class Follower:
         self._open_head()
 
     def step(self) -> bool:
-        """Take up every version at hand; whether there was one. An error changes nothing.
+        """Take up the versions at hand; whether there was one. An error changes nothing.
 
-        Where compaction has removed what lies between, head is opened anew.
+        A follower that is far behind takes several steps, so that its memory is bounded. Where
+        compaction has removed what lies between, head is opened anew.
         """
         try:
             return self._take_up()
@@ -60,11 +63,16 @@ class Follower:
         self._missed: list[ModelChanges] = []
 
     def _take_up(self) -> bool:
-        version, time_ms, files = self.model.version, 0, []
-        while (data := self._store.manifest(version + 1)) is not None:
-            manifest = parse_manifest(data)
-            files += read_changes(self._store, manifest, self._schemas)
-            version, time_ms = version + 1, manifest.time_ms
+        version, time_ms, size_bytes = self.model.version, 0, 0
+        files: list[ModelChanges] = []
+        while size_bytes < TAKE_UP_BYTES_MAX:
+            manifest = find_manifest(self._store, version + 1)
+            if manifest is None:
+                break
+            found = read_changes(self._store, manifest, self._schemas)
+            size_bytes += sum(change.nbytes for changes in found for change in changes.values())
+            files += found
+            version, time_ms = manifest.version, manifest.time_ms
         if version == self.model.version:
             return False
         tables = self._tables_to_change()
