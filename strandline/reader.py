@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from strandline.base import is_covered, parameters_at, read_changes, read_spec, schemas_of
 from strandline.delta import ModelChanges
-from strandline.errors import FileMissing, StoreDamaged, StrandlineError
+from strandline.errors import FileMissing, StoreDamaged, WrongUsage
 from strandline.learners.loading import make_learners
 from strandline.model import Event, EventReader, Model, Predictions
 from strandline.store.base import Store
@@ -121,8 +121,12 @@ class Reader:
         self._thread: threading.Thread | None = None
 
     def follow(self) -> Self:
-        """Open head's model, then keep it at head in a thread of its own until `close`."""
-        assert self._thread is None, "a reader follows once"
+        """Open head's model, then keep it at head in a thread of its own until `close`.
+
+        A reader follows once; a second call raises `WrongUsage`.
+        """
+        if self._thread is not None:
+            raise WrongUsage("the reader has followed already: make another one of the store")
         follower = Follower(self._store)
         self._model = follower.model
         self._thread = threading.Thread(
@@ -152,7 +156,7 @@ class Reader:
     def model(self) -> Model:
         """The newest model at hand: hold it to ask one version several times."""
         if self._model is None:
-            raise StrandlineError("the reader is not open: call follow(), or use it in `with`")
+            raise WrongUsage("the reader is not open: call follow(), or use it in `with`")
         return self._model
 
     @property

@@ -227,6 +227,11 @@ def test_a_reader_that_is_not_open_says_so(store: MemoryStore) -> None:
         Reader(store).predict(ASKED)
 
 
+def test_a_reader_follows_once(store: MemoryStore) -> None:
+    with Reader(store) as reader, pytest.raises(StrandlineError, match="followed already"):
+        reader.follow()
+
+
 def test_waiting_ends_in_time(store: MemoryStore) -> None:
     with Reader(store, poll_ms=1) as reader, pytest.raises(TimeoutError, match="version 1 is not"):
         reader.wait(1, timeout_s=0.01)
