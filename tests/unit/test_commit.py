@@ -37,7 +37,7 @@ def test_vectors_reach_every_outcome() -> None:
     outcomes = [json.loads(path.read_text())["expect"]["outcome"] for path in FOLDER.iterdir()]
     assert set(outcomes) == {
         *("create", "mine", "superseded", "rival", "gap"),
-        *("found", "contested"),
+        *("found", "contested", "second_stream"),
     }
 
 
