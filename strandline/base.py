@@ -17,7 +17,7 @@ from strandline.canonical import sha256_hex
 from strandline.delta import DeltaFile, ModelChanges, Schemas
 from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
-from strandline.learners.loading import empty_parameters
+from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import Manifest, TrainBody
 from strandline.spec import Spec
 from strandline.store.base import Store
@@ -34,11 +34,6 @@ _log = logging.getLogger(__name__)
 def read_spec(store: Store) -> Spec:
     """Return the spec that the store's head names."""
     return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
-
-
-def schemas_of(learners: Mapping[str, Learner]) -> Schemas:
-    """Return the schema of every table of the learners, by table name."""
-    return {schema.name: schema for learner in learners.values() for schema in learner.tables}
 
 
 def read_changes(store: Store, manifest: Manifest, schemas: Schemas) -> list[ModelChanges]:

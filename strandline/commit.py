@@ -41,7 +41,7 @@ from strandline.manifest import (
     render_manifest,
 )
 from strandline.store.base import Store
-from strandline.store.chain import manifest_bytes
+from strandline.store.chain import manifest_bytes, references_of
 from strandline.structs import ready
 
 ReadVersion = Callable[[int], bytes]
@@ -198,7 +198,8 @@ def commit(store: Store, committable: bytes) -> int:
             store.append(decision.version, manifest_bytes(store, decision.version))
             return decision.version
         if not files_checked:
-            _check_files(store, wanted.body)
+            for kind, ref in references_of(wanted.body):
+                store.read(kind, ref)
             files_checked = True
         if store.append(decision.version, decision.manifest):
             return decision.version
@@ -248,13 +249,6 @@ def _find_mine(entry: StreamEntry, read: ReadVersion, committable: Committable) 
         if behind or not ahead:
             return None
         version = began.version
-
-
-def _check_files(store: Store, body: TrainBody) -> None:
-    for file in body.files:
-        store.read("delta", file.ref)
-    if body.rejects.file is not None:
-        store.read("rejects", body.rejects.file)
 
 
 def _superseded(head: int, entry: StreamEntry | None, committable: Committable) -> Superseded:

@@ -16,11 +16,10 @@ from strandline.base import (
     read_base,
     read_changes,
     read_spec,
-    schemas_of,
 )
 from strandline.errors import StoreDamaged, WrongUsage
 from strandline.garbage import durable_head, find_garbage
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
 from strandline.tables import apply_changes

@@ -18,18 +18,24 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from strandline.base import encode_base, read_base, schemas_of
+from strandline.base import encode_base, read_base
 from strandline.canonical import sha256_hex
 from strandline.continuity import check_continuity
 from strandline.delta import DeltaFile
 from strandline.errors import FileMissing, SpecError, StoreDamaged
-from strandline.garbage import StagedFile, files_of, is_settled, references_of, staged_data
+from strandline.garbage import StagedFile, files_of, is_settled, staged_data
 from strandline.learners.base import Learner
-from strandline.learners.loading import empty_parameters, make_learners
+from strandline.learners.loading import empty_parameters, make_learners, schemas_of
 from strandline.manifest import FileRef, Manifest
 from strandline.spec import Spec
 from strandline.store.base import FileKind, Store
-from strandline.store.chain import check_link, check_step, manifest_bytes, parse_version
+from strandline.store.chain import (
+    check_link,
+    check_step,
+    manifest_bytes,
+    parse_version,
+    references_of,
+)
 from strandline.tables import Parameters, apply_changes
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -207,7 +213,7 @@ class _Walk:
         """Check and fold what a version names; whether all that folding needs is there."""
         self._named |= files_of(manifest)
         foldable = complete = True
-        for kind, ref in references_of(manifest):
+        for kind, ref in references_of(manifest.body):
             data = self._read(manifest.version, kind, ref)
             complete &= data is not None
             if kind == "delta":

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
-from strandline.base import is_covered, parameters_at, read_changes, schemas_of
+from strandline.base import is_covered, parameters_at, read_changes
 from strandline.errors import FileMissing
 from strandline.learners.base import Learner
+from strandline.learners.loading import schemas_of
 from strandline.manifest import Manifest
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from strandline.base import parameters_at, schemas_of
+from strandline.base import parameters_at
 from strandline.block import Mark, Span, join_spans
 from strandline.delta import DeltaFile
 from strandline.errors import DeltaDamaged, Gap, MergeError
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.merger import Merger
 from strandline.model import open_model
 from strandline.prepared import Prepared, committable_from

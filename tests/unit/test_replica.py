@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strandline.base import parameters_at, schemas_of
+from strandline.base import parameters_at
 from strandline.compactor import Compactor
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged
 from strandline.learners import Learner
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.manifest import Manifest
 from strandline.replica import Replica
 from strandline.spec import Spec
