@@ -157,14 +157,12 @@ def _fill(table: Table, schema: TableSchema, tensors: Tensors) -> None:
         rows = tensors[f"{schema.name}/rows"]
     else:
         rows = np.arange(schema.row_count, dtype=schema.row_dtype)
-    shaped = values.shape == (len(rows), schema.width) and rows.ndim == 1
-    typed = values.dtype == np.dtype(schema.dtype) and rows.dtype == schema.row_dtype
-    if not (shaped and typed and np.all(rows[1:] > rows[:-1]) and np.all(np.isfinite(values))):
-        raise StoreDamaged(
-            f"table {schema.name!r}: {values.dtype} values of shape {values.shape} for rows of"
-            f" {rows.dtype}; expected finite {schema.dtype} of width {schema.width}, rows sorted"
-        )
-    table.assign(rows, values)
+    if not np.all(np.isfinite(values)):
+        raise StoreDamaged(f"table {schema.name}: base holds numbers that are not finite")
+    try:
+        table.assign(rows, values)
+    except ValueError as error:
+        raise StoreDamaged(f"base: {error}") from error
 
 
 def _tensor_names(schema: TableSchema) -> list[str]:
