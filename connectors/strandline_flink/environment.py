@@ -1,6 +1,7 @@
 """How Flink runs the job: the settings that the exactly-once protocol stands on."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 
 from strandline_flink import jars
+from strandline_flink.execution_mode import Mode, chosen
 from strandline_flink.failure import RUN_FOLDER
 from strandline_flink.options import JobOptions
 from strandline_flink.run_folder import RunFolder
@@ -16,12 +18,16 @@ CHECKPOINT_TIMEOUT: Final = "120 s"
 # A failed checkpoint is retried with the next one: a slow store is no reason to start over.
 FAILED_CHECKPOINTS_MAX: Final = 1000
 RESTARTS_MAX: Final = 10
+# Elements that wait in the JVM for a Python process: blocks of up to 1 MiB.
+BUNDLE_ELEMENTS_MAX: Final = 8
 
 
 def environment(options: JobOptions) -> StreamExecutionEnvironment:
     """Make the job's environment: local under `python`, the cluster's under `flink run`."""
+    mode = chosen(options.mode)
+    print(f"strandline: {mode.name} mode: {mode.why}", file=sys.stderr)
     configuration = Configuration()
-    for key, value in (machine_settings() | settings(options)).items():
+    for key, value in (machine_settings() | settings(options, mode)).items():
         configuration.set_string(key, str(value))
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(options.parallelism)
@@ -36,7 +42,7 @@ def machine_settings() -> dict[str, Any]:
     return RunFolder(Path(folder)).flink_configuration() if folder else {}
 
 
-def settings(options: JobOptions) -> dict[str, Any]:
+def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:
     """Flink's configuration of the job. What belongs to the machine is its own."""
     checkpointing = "execution.checkpointing"
     restart = "restart-strategy"
@@ -56,7 +62,8 @@ def settings(options: JobOptions) -> dict[str, Any]:
         f"{restart}.exponential-delay.attempts-before-reset-backoff": RESTARTS_MAX,
         "execution.runtime-mode": "STREAMING",
         "pipeline.object-reuse": "true",
-        "python.execution-mode": "thread",
+        "python.execution-mode": mode.name,
+        "python.fn-execution.bundle.size": BUNDLE_ELEMENTS_MAX,
         "python.metric.enabled": "false",
     }
 

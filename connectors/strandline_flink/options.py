@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from strandline.errors import EnvironmentUnfit
 from strandline.limits import NAME_PATTERN
+from strandline_flink.execution_mode import MODES
 
 CHECKPOINT_MS_MIN: Final = 50
 PARALLELISM_MAX: Final = 128
@@ -55,6 +56,12 @@ class JobOptions:
     bounded: bool = option("end when what the topic holds at the start is learned", False)
     parallelism: int = option("workers; more than the topic's partitions are idle", 1, "N")
     checkpoint: str = option("a version every so often: 200ms, 1s", "500ms", "TIME")
+    mode: str = option(
+        "where Python runs: inside Flink's JVM (thread: faster), in processes of its own (process: "
+        "isolated), or auto: thread where this Python can",
+        "auto",
+        "MODE",
+    )
     kafka_config: str = option(
         "properties file with the TLS and SASL settings of the Kafka clients", "", "FILE"
     )
@@ -67,6 +74,8 @@ class JobOptions:
             raise refused("stream", self.stream, f"a name like {NAME_PATTERN}")
         if not 1 <= self.parallelism <= PARALLELISM_MAX:
             raise refused("parallelism", self.parallelism, f"1 to {PARALLELISM_MAX}")
+        if self.mode not in MODES:
+            raise refused("mode", self.mode, " or ".join(MODES))
         if not re.fullmatch("[0-9a-f]{32}", self.submission):
             raise refused("submission", self.submission, "32 hexadecimal digits")
         object.__setattr__(self, "start", parsed_start(self.start))

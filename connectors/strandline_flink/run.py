@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -16,6 +16,7 @@ from strandline.compactor import Compactor
 from strandline.errors import EnvironmentUnfit, StoreError
 from strandline.store import Store
 from strandline_flink.children import dying_with_parent
+from strandline_flink.execution_mode import chosen
 from strandline_flink.failure import as_error, read_failure
 from strandline_flink.options import JobOptions
 from strandline_flink.preflight import Topic, check
@@ -73,7 +74,9 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
                 f"{options.parallelism} workers for {checked.partitions} partitions: "
                 f"{options.parallelism - checked.partitions} will be idle"
             )
-        progress = Progress(checked.store, options.stream, options.submission)
+        mode = chosen(options.mode)
+        options = replace(options, mode=mode.name)
+        progress = Progress(checked.store, options.stream, options.submission, mode)
         progress.head = checked.store.head()
         folder = RunFolder.make()
         child = start(options, folder)

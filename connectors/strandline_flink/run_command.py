@@ -30,6 +30,7 @@ def command(
     bounded: Annotated[bool, typer.Option("--bounded", help=HELP["bounded"])] = False,
     parallelism: Annotated[int, typer.Option(help=HELP["parallelism"], metavar="N")] = 1,
     checkpoint: Annotated[str, typer.Option(help=HELP["checkpoint"], metavar="TIME")] = "500ms",
+    mode: Annotated[str, typer.Option(help=HELP["mode"], metavar="MODE")] = "auto",
     kafka_config: Annotated[
         str, typer.Option(help=HELP["kafka_config"], metavar="FILE", show_default=False)
     ] = "",
@@ -54,6 +55,7 @@ def command(
         bounded=bounded,
         parallelism=parallelism,
         checkpoint=checkpoint,
+        mode=mode,
         kafka_config=kafka_config,
         submission=submission,
     )
@@ -67,7 +69,7 @@ def command(
 
 @contextmanager
 def reporting(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A line that lives on a terminal; elsewhere one line when the stream is open."""
+    """A line that lives on a terminal; elsewhere one at the start and one at the stream's open."""
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
@@ -78,21 +80,24 @@ def reporting(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
 
 class Announcement:
-    """Prints where the stream was opened, once."""
+    """Prints how the job is started and where its stream was opened, each once."""
 
     def __init__(self) -> None:
-        self._done = False
+        self._started = False
+        self._opened = False
 
     def __call__(self, progress: Progress) -> None:
-        if not self._done and progress.opened is not None:
-            self._done = True
+        opened = progress.opened is not None
+        if (opened and not self._opened) or not self._started:
             err().print(line(progress))
+        self._started, self._opened = True, opened
 
 
 def line(progress: Progress) -> str:
     """The run in one line."""
     if progress.opened is None:
-        return "starting Flink"
+        mode = progress.mode
+        return "starting Flink" + (f" in {mode.name} mode: {mode.why}" if mode else "")
     if progress.first_version_s is None:
         return f"stream {progress.stream} is open at version {progress.opened}; waiting for events"
     parts = [

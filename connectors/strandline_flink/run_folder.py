@@ -104,6 +104,8 @@ class RunFolder:
             "PYTHONPATH": os.pathsep.join(module_folders()),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.path / "tmp"),
+            # In process mode real processes: PyFlink would run them as threads of the client.
+            "_python_worker_execution_mode": "process",
         }
 
     def remove(self) -> None:

@@ -66,6 +66,10 @@ class Run:
         assert self._process is not None, "start() first"
         return self._process.pid
 
+    def processes(self) -> list[psutil.Process]:
+        """All that the run consists of below its own process."""
+        return psutil.Process(self.pid).children(recursive=True)
+
     def head(self) -> int:
         return self.store.head() if made(self.store_url) else 0
 
