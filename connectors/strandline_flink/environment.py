@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
 
 from strandline_flink import jars
 from strandline_flink.execution_mode import Mode, chosen
@@ -23,23 +24,44 @@ BUNDLE_ELEMENTS_MAX: Final = 8
 
 
 def environment(options: JobOptions) -> StreamExecutionEnvironment:
-    """Make the job's environment: local under `python`, the cluster's under `flink run`."""
+    """Make the job's environment: a cluster's with `--flink` and under `flink run`, else local."""
     mode = chosen(options.mode)
     print(f"strandline: {mode.name} mode: {mode.why}", file=sys.stderr)
     configuration = Configuration()
-    for key, value in (machine_settings() | settings(options, mode)).items():
+    for key, value in (place_settings(options) | settings(options, mode)).items():
         configuration.set_string(key, str(value))
-    env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    if options.flink:
+        env = remote_environment(options.flink, configuration)
+    else:
+        env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(options.parallelism)
     env.add_jars(*(Path(jar).as_uri() for jar in (*jars.paths("connector"), jars.compiled())))
     check_guarantees(env)
     return env
 
 
-def machine_settings() -> dict[str, Any]:
-    """The run folder's settings in a local run, where Flink reads them for the cluster only."""
+def place_settings(options: JobOptions) -> dict[str, Any]:
+    """What depends on where the job runs; `flink run` brings that with it."""
     folder = os.environ.get(RUN_FOLDER)
-    return RunFolder(Path(folder)).flink_configuration() if folder else {}
+    if folder is None:
+        return {}
+    if options.flink:
+        return {
+            "python.client.executable": sys.executable,
+            "python.executable": options.python or sys.executable,
+        }
+    return RunFolder(Path(folder)).flink_configuration()
+
+
+def remote_environment(address: str, configuration: Configuration) -> StreamExecutionEnvironment:
+    """An environment that submits to the JobManager with this REST interface."""
+    host, _, port = address.rpartition(":")
+    gateway = get_gateway()
+    remote = gateway.jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    no_jars = gateway.new_array(gateway.jvm.String, 0)
+    return StreamExecutionEnvironment(
+        remote.createRemoteEnvironment(host, int(port), configuration._j_configuration, no_jars)
+    )
 
 
 def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run on this machine: the parent of the job's process, which follows what it commits."""
+"""A run: the parent of the process that submits the job, which follows what it commits."""
 
 import signal
 import subprocess
@@ -16,6 +16,7 @@ from strandline.compactor import Compactor
 from strandline.errors import EnvironmentUnfit, StoreError
 from strandline.store import Store
 from strandline_flink.children import dying_with_parent
+from strandline_flink.cluster_check import check_cluster
 from strandline_flink.execution_mode import chosen
 from strandline_flink.failure import as_error, read_failure
 from strandline_flink.options import JobOptions
@@ -74,7 +75,7 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
                 f"{options.parallelism} workers for {checked.partitions} partitions: "
                 f"{options.parallelism - checked.partitions} will be idle"
             )
-        mode = chosen(options.mode)
+        mode = check_cluster(options) if options.flink else chosen(options.mode)
         options = replace(options, mode=mode.name)
         progress = Progress(checked.store, options.stream, options.submission, mode)
         progress.head = checked.store.head()

@@ -1,4 +1,4 @@
-"""`strandline run`: train a model from a Kafka topic on this machine."""
+"""`strandline run`: train a model from a Kafka topic, here or on a Flink cluster."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +31,12 @@ def command(
     parallelism: Annotated[int, typer.Option(help=HELP["parallelism"], metavar="N")] = 1,
     checkpoint: Annotated[str, typer.Option(help=HELP["checkpoint"], metavar="TIME")] = "500ms",
     mode: Annotated[str, typer.Option(help=HELP["mode"], metavar="MODE")] = "auto",
+    flink: Annotated[
+        str, typer.Option(help=HELP["flink"], metavar="HOST:PORT", show_default=False)
+    ] = "",
+    python: Annotated[
+        str, typer.Option(help=HELP["python"], metavar="PATH", show_default=False)
+    ] = "",
     kafka_config: Annotated[
         str, typer.Option(help=HELP["kafka_config"], metavar="FILE", show_default=False)
     ] = "",
@@ -56,6 +62,8 @@ def command(
         parallelism=parallelism,
         checkpoint=checkpoint,
         mode=mode,
+        flink=flink,
+        python=python,
         kafka_config=kafka_config,
         submission=submission,
     )
