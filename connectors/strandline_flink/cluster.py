@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -26,6 +26,8 @@ HOME: Final = Path(pyflink.__path__[0])
 READY_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 15
 POLL_S: Final = 0.1
+# What a JobManager runs in application mode: Python, with a script and its arguments.
+PYTHON_DRIVER: Final = ("--job-classname", "org.apache.flink.client.python.PythonDriver", "-py")
 JAVA_OPTIONS: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 # Heaps by name: Flink's own defaults take 3.3 GB for one JobManager and one TaskManager.
@@ -45,7 +47,7 @@ SETTINGS: Final = {
     "taskmanager.memory.managed.size": "64m",  # process mode's share: it must not be 0
     "taskmanager.memory.network.max": "32m",
     "taskmanager.memory.network.min": "32m",
-    "taskmanager.memory.task.heap.size": "384m",
+    "taskmanager.memory.task.heap.size": "256m",
     "taskmanager.memory.task.off-heap.size": "128m",
     # One interpreter for all slots of a TaskManager, and one lock: a second slot adds nothing.
     "taskmanager.numberOfTaskSlots": 1,
@@ -83,6 +85,9 @@ class Cluster:
         one job in thread mode, and no second one.
     settings
         Flink's configuration where it differs from ours.
+    application
+        A script and its arguments: the JobManager runs this one job and ends with it
+        (application mode). Started again, it goes on from the store's head.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class Cluster:
         port: int | None = None,
         python_jar: bool = True,
         settings: Mapping[str, Any] | None = None,
+        application: Sequence[str | Path] = (),
     ) -> None:
         self.folder = folder.resolve()
         self._wanted = taskmanagers
@@ -102,12 +108,18 @@ class Cluster:
         self._settings = dict(settings or {})
         self.jobmanager: subprocess.Popen[bytes] | None = None
         self.taskmanagers: list[subprocess.Popen[bytes]] = []
+        self._application = application
         self._started = 0
 
     @property
     def address(self) -> str:
         """`host:port` of the JobManager's REST interface, for `--flink` and `flink run -m`."""
         return f"localhost:{self._port}"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of all processes' logs."""
+        return self.folder / "log"
 
     @property
     def configuration(self) -> Path:
@@ -135,12 +147,16 @@ class Cluster:
     def start_jobmanager(self) -> None:
         """Start the JobManager, on the ports of the one before; TaskManagers find it again."""
         assert self.jobmanager is None or self.jobmanager.poll() is not None, "it is running"
-        self.jobmanager = self._launch("jobmanager.sh", "jobmanager")
+        if self._application:
+            command = [*PYTHON_DRIVER, *self._application]
+            self.jobmanager = self._launch("jobmanager", "standalone-job.sh", *command)
+        else:
+            self.jobmanager = self._launch("jobmanager", "jobmanager.sh")
 
     def start_taskmanager(self) -> subprocess.Popen[bytes]:
         """Start one more TaskManager."""
         self._started += 1
-        process = self._launch("taskmanager.sh", f"taskmanager-{self._started}")
+        process = self._launch(f"taskmanager-{self._started}", "taskmanager.sh")
         self.taskmanagers.append(process)
         return process
 
@@ -148,12 +164,18 @@ class Cluster:
         """Wait until the JobManager knows of so many slots."""
         deadline_s = time.monotonic() + READY_TIMEOUT_S
         while (found := self.slots()) < slots:
-            for process in (self.jobmanager, *self.taskmanagers):
-                if process is not None and process.poll() is not None:
-                    raise self._failed(f"a process ended with exit code {process.returncode}")
+            if ended := self.ended():
+                raise self._failed(f"{ended} ended")
             if time.monotonic() > deadline_s:
                 raise self._failed(f"{found} of {slots} slots after {READY_TIMEOUT_S} s")
             time.sleep(POLL_S)
+
+    def ended(self) -> str:
+        """Words for a process that ended by itself, "" if all run."""
+        named = [("the JobManager", self.jobmanager)]
+        named += [("a TaskManager", process) for process in self.taskmanagers]
+        codes = [(name, process.poll()) for name, process in named if process is not None]
+        return next((f"{name} (exit code {code})" for name, code in codes if code is not None), "")
 
     def slots(self) -> int:
         """How many slots the JobManager knows of, 0 while it does not answer."""
@@ -190,7 +212,7 @@ class Cluster:
             **os.environ,
             "FLINK_CONF_DIR": str(self.configuration),
             "FLINK_LIB_DIR": str(self.folder / "lib"),
-            "FLINK_LOG_DIR": str(self.folder / "log"),
+            "FLINK_LOG_DIR": str(self.logs),
             "FLINK_PID_DIR": str(self.folder / "tmp"),
             "JAVA_HOME": str(java_home()),
             "PYTHONPATH": os.pathsep.join(module_folders()),
@@ -221,22 +243,21 @@ class Cluster:
         for name in ("log4j-console", "log4j-cli"):
             (self.configuration / f"{name}.properties").write_text(LOGGING)
 
-    def _launch(self, script: str, name: str) -> subprocess.Popen[bytes]:
-        with (self.folder / "log" / f"{name}.log").open("ab") as log:
+    def _launch(self, name: str, script: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        with (self.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                dying_with_parent([HOME / "bin" / script, "start-foreground"]),
+                dying_with_parent([HOME / "bin" / script, "start-foreground", *arguments]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self.environment(),
-                cwd=self.folder / "log",  # where a crash of Java leaves its report
+                cwd=self.logs,  # where a crash of Java leaves its report
                 start_new_session=True,  # Ctrl-C is for the parent, which stops the cluster
             )
 
     def _failed(self, what: str) -> EnvironmentUnfit:
         return EnvironmentUnfit(
-            f"the Flink cluster in {self.folder} is not ready: {what}. "
-            f"Its logs are in {self.folder / 'log'}"
+            f"the Flink cluster in {self.folder} is not ready: {what}. Its logs are in {self.logs}"
         )
 
 

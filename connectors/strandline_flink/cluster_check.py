@@ -26,8 +26,8 @@ def check_cluster(options: JobOptions) -> Mode:
     found = flink_rest.flink_version(options.flink)
     if found != version.__version__:
         raise EnvironmentUnfit(
-            f"the cluster at {options.flink} runs Flink {found}, this is PyFlink {version.__version__}; "
-            "jobs are not portable between releases: run the same on both"
+            f"the cluster at {options.flink} runs Flink {found}, this is PyFlink "
+            f"{version.__version__}; a job fits its own release only: run the same on both"
         )
     mode = mode_on(options.flink, options.mode)
     wait_for_slots(options)
@@ -43,9 +43,9 @@ def mode_on(address: str, asked: str) -> Mode:
         return chosen(asked)
     if asked == "thread":
         raise EnvironmentUnfit(
-            f"--mode thread: the cluster at {address} has no flink-python-{version.__version__}.jar in its lib "
-            "folder. Copy it there from Flink's opt folder on every machine and restart the "
-            "cluster, or take --mode process"
+            f"--mode thread: the cluster at {address} has no flink-python jar in its lib folder. "
+            f"Copy flink-python-{version.__version__}.jar there from Flink's opt folder on every "
+            "machine and restart the cluster, or take --mode process"
         )
     if asked == "process":
         return chosen(asked)

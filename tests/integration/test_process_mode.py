@@ -1,41 +1,15 @@
 """`strandline run --mode process`: the same guarantees with Python in processes of its own."""
 
-import time
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from strandline_flink.broker import Broker
-from tests.integration.harness import Run, check_exact, produce
+from tests.integration.harness import Run, check_exact, gone, produce, python_workers
 from tests.streams import clicks
 
 pytestmark = pytest.mark.timeout(300)
-WORKER = "pyflink.fn_execution.beam.beam_boot"
-GONE_WITHIN_S = 10
 PROCESSES = ("--mode=process", "--parallelism=1")
-
-
-def python_workers() -> set[psutil.Process]:
-    """Flink's Python workers below this test: a killed run's orphans are adopted by it."""
-    found = set()
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if WORKER in process.cmdline():
-                found.add(process)
-    return found
-
-
-def gone(processes: Sequence[psutil.Process]) -> bool:
-    """Whether they all ended within a few seconds."""
-    deadline_s = time.monotonic() + GONE_WITHIN_S
-    while time.monotonic() < deadline_s:
-        if not any(process.is_running() and process.status() != "zombie" for process in processes):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_bounded_run_learns_the_topic_exactly_once(broker: Broker, tmp_path: Path) -> None:
