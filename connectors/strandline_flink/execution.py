@@ -74,8 +74,9 @@ def execute(env: StreamExecutionEnvironment, options: JobOptions) -> None:
 def execute_here(env: StreamExecutionEnvironment, name: str) -> None:
     """The same below `strandline run`, which sends the SIGTERM."""
     stop = threading.Event()
-    client = env.execute_async(name)
+    # Before the job is there: a cluster would go on with it after this process.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    client = env.execute_async(name)
     result = client.get_job_execution_result()
     while not result.done():
         if stop.wait(POLL_S):
