@@ -3,7 +3,8 @@
 ::
 
     StrandlineError
-    ├── SpecError               a spec that cannot be read or does not fit its store
+    ├── SpecError               a spec that cannot be read
+    ├── WrongUsage              an argument that cannot be meant
     ├── EventRejected           an event handed to `predict` that cannot be decoded
     ├── EnvironmentUnfit        Python, Java, disk, broker: what a run needs and does not find
     ├── StoreError
@@ -39,9 +40,16 @@ class StrandlineError(Exception):
 
 
 class SpecError(StrandlineError):
-    """A spec that cannot be read, or that does not fit the store it is used with."""
+    """A spec that cannot be read or does not hold together."""
 
     code = "spec"
+    exit_code = 2
+
+
+class WrongUsage(StrandlineError):
+    """An argument whose value is out of range or not of its form."""
+
+    code = "usage"
     exit_code = 2
 
 

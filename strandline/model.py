@@ -88,16 +88,18 @@ class Model:
         """
         names = list(self._learners) if learner is None else [learner]
         if learner is not None and learner not in self._learners:
-            raise SpecError(f"learner {learner!r}: the spec has {sorted(self._learners)}")
+            raise SpecError(
+                f"learner: expected one of {', '.join(sorted(self._learners))}, got {learner!r}"
+            )
         batch = self._events.read(events)
-        found = [self._learners[name].predict(batch) for name in names]
-        scores = [each for each in found if each is not None]
+        found = {name: self._learners[name].predict(batch) for name in names}
+        scores = {name: each for name, each in found.items() if each is not None}
         if len(scores) != 1:
             raise SpecError(
-                f"{len(scores)} of the learners {names} predict, expected one: name it, as in"
-                " predict(events, learner=...)"
+                f"learner: expected one that predicts, got {', '.join(names)}, of which "
+                f"{', '.join(scores) or 'none'} can; name one that does"
             )
-        return Predictions(self.version, scores[0])
+        return Predictions(self.version, *scores.values())
 
     def count(self, value: str | int | bool, learner: str | None = None) -> tuple[int, int]:
         """Return (events, positives) of a value of the category that a counts learner counts.

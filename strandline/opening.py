@@ -14,6 +14,7 @@ from strandline.commit import ReadVersion, compare
 from strandline.errors import (
     Gap,
     Rival,
+    SourceRecreated,
     StoreDamaged,
     StreamContested,
     StreamUnfit,
@@ -29,7 +30,7 @@ from strandline.manifest import (
     render_manifest,
 )
 from strandline.store.base import Store
-from strandline.store.chain import manifest_bytes
+from strandline.store.chain import manifest_bytes, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ def append_open(
         A restored state does not stand where the store stands.
     StreamUnfit
         The stream's name or source is not one that a version may hold.
+    SourceRecreated
+        A fresh start of a stream that began with another source: its positions mean nothing there.
     StreamContested
         Too many runs took the stream over in the last minute, and `takeover` is not set.
     """
@@ -113,6 +116,7 @@ def append_open(
             store.append(decision.version, manifest_bytes(store, decision.version))
             return decision.version
         _refuse_unreadable(decision.manifest, wanted)
+        _refuse_another_source(read_manifest(store, head).streams.get(stream), wanted)
         if store.append(decision.version, decision.manifest):
             return decision.version
 
@@ -126,6 +130,15 @@ def _refuse_unreadable(manifest: bytes, wanted: Opening) -> None:
             f"stream {wanted.stream!r:.200} cannot be opened ({error}); expected a name and the"
             f" keys of its source like {NAME_PATTERN}, and a source of at most 16 short texts"
         ) from error
+
+
+def _refuse_another_source(entry: StreamEntry | None, wanted: Opening) -> None:
+    """Asked of the very head that the open is made for: another start may have been first."""
+    if wanted.key.restored is None and entry is not None and entry.source != wanted.source:
+        raise SourceRecreated(
+            f"stream {wanted.stream}: it has read {entry.source} up to {entry.positions}, this is"
+            f" {wanted.source}; go on with the same source, or use a stream of another name"
+        )
 
 
 def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:

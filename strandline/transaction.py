@@ -87,8 +87,9 @@ def open_stream(
     entry = read_manifest(store, store.head()).streams.get(name)
     if entry is not None and entry.source != origin:
         raise SourceRecreated(
-            f"stream {name}: it has read {entry.source} up to {entry.positions}, this is {origin};"
-            " go on with the same source, or give this one a stream of another name"
+            f"stream {name}: expected the source it has read so far, {words(entry.source)}, up to "
+            f"{words(entry.positions)}; got {words(origin)}; go on with the same source, or give "
+            "this one a stream of another name"
         )
     run = uuid.uuid4().hex
     version = append_open(
@@ -102,6 +103,11 @@ def open_stream(
         takeover=takeover,
     )
     return Stream(store, name, run, version, clock_ms)
+
+
+def words(pairs: Mapping[str, object]) -> str:
+    """The pairs as a person reads them."""
+    return ", ".join(f"{key} {value}" for key, value in sorted(pairs.items())) or "none named"
 
 
 class Stream:

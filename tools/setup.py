@@ -148,10 +148,11 @@ def install(wanted):
     lock = str(REQUIREMENTS / "{}.txt".format(wanted))
     tools = ["-m", "pip", "install", "--quiet", "--require-hashes", "-r"]
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--python", python, "--no-build-isolation"]
+    locked = [*uv, "--compile-bytecode", "--require-hashes", "-r"]  # once here, not at every start
     steps = [
         ("the environment", [sys.executable, "-m", "venv", *clear_if_other_python(), str(VENV)]),
         ("the installer", [python, *tools, str(REQUIREMENTS / "tools.txt")]),
-        ("the locked packages", [*uv, "--require-hashes", "-r", lock]),
+        ("the locked packages", [*locked, lock]),
         ("Strandline itself", [*uv, "--quiet", "--no-deps", "--editable", str(ROOT)]),
         ("the locked jars", [python, "-m", "strandline_flink.jars"]),
     ]

@@ -1,13 +1,15 @@
 """A real Kafka broker on this machine, for the demo, for development and for tests."""
 
 import base64
+import fcntl
 import os
 import random
 import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +26,7 @@ PORTS = range(20_000, 32_000)  # below the ports that outgoing connections take
 PORT_ATTEMPTS = 3
 READY_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 15
+FOLDER_TIMEOUT_S = 5  # a broker that was just killed holds its folder until the kernel is done
 HEAP = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC")
 
 # A node of its own that needs little memory; every internal topic has one partition.
@@ -129,9 +132,10 @@ class Broker:
             )
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
             ports = self._ports or (self._fixed_port or free_port(), free_port())
-            self._configure(ports)
-            log_from = self.log_file.stat().st_size if self.log_file.exists() else 0
-            self._process = self._launch()
+            with held(self.folder) as lock:
+                self._configure(ports)
+                log_from = self.log_file.stat().st_size if self.log_file.exists() else 0
+                self._process = self._launch(lock)
             try:
                 self._wait_until_ready(ports[0])
             except BaseException as error:
@@ -205,7 +209,7 @@ class Broker:
             if subprocess.call(command, stdout=log, stderr=log):
                 raise self._failed("its data folder could not be formatted")
 
-    def _launch(self) -> subprocess.Popen[bytes]:
+    def _launch(self, lock: int) -> subprocess.Popen[bytes]:
         command = self._java("kafka.Kafka", str(self.folder / "server.properties"))
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
@@ -213,6 +217,7 @@ class Broker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=(lock,),  # from here on the broker itself holds its folder
                 start_new_session=True,  # Ctrl-C is for the parent, which stops the broker
             )
 
@@ -233,11 +238,35 @@ class Broker:
         raise self._failed(f"it did not answer within {READY_TIMEOUT_S} s")
 
     def _failed(self, what: str) -> EnvironmentUnfit:
-        tail = "\n".join(self.log_file.read_text(errors="replace").splitlines()[-5:])
+        said = self.log_file.read_text(errors="replace").splitlines()
+        tail = "\n".join([line for line in said if not line.startswith("\tat ")][-5:])
         return EnvironmentUnfit(
             f"the Kafka broker in {self.folder} is not ready: {what}. "
             f"Its log is {self.log_file} and ends with:\n{tail}"
         )
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[int]:
+    """Hold the folder's lock, which children that inherit the yielded descriptor keep.
+
+    Kafka locks its data only after it has joined the metadata quorum: a second broker in one
+    folder would take the quorum from the first and leave it unable to serve.
+    """
+    with (folder / "broker.lock").open("ab") as file:
+        deadline_s = time.monotonic() + FOLDER_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline_s:
+                    raise EnvironmentUnfit(
+                        f"the Kafka broker in {folder} cannot start: another one runs in this "
+                        "folder. Use that one, end it, or choose another folder"
+                    ) from None
+            time.sleep(0.05)
+        yield file.fileno()
 
 
 def free_port() -> int:

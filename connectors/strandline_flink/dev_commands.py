@@ -131,7 +131,7 @@ def events(
         raise typer.BadParameter("expected --events with --output: a file must end")
     if output is not None:
         total = write_events(islice(endless(seed, first, malformed), events), output)
-        where = str(output)
+        where = "standard output" if str(output) == "-" else str(output)
     else:
         stop = stop_event()
         settings = KafkaSettings.load(kafka_config).client_options()

@@ -5,6 +5,7 @@ setting such as `auto.offset.reset` would undo what exactly-once stands on. Cert
 files, the one format that both clients read.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,9 +73,9 @@ class KafkaSettings:
                 continue
             key, equals, value = stripped.partition("=")
             if key.strip() not in KEYS or not equals:
-                # The line is not shown: it may hold a password.
                 raise EnvironmentUnfit(
-                    f"{path}, line {number}: expected KEY=VALUE with one of {', '.join(KEYS)}"
+                    f"{path}, line {number}: expected KEY=VALUE with one of {', '.join(KEYS)}, "
+                    f"got {shown(key.strip(), equals)}"
                 )
             values[key.strip()] = value.strip()
         check(path, values)
@@ -111,6 +112,17 @@ class KafkaSettings:
     def client_options(self) -> dict[str, Any]:
         """The same for kafka-python, as keyword arguments."""
         return {_CLIENT_NAMES[key]: value for key, value in self.values.items()}
+
+
+def shown(key: str, equals: str) -> str:
+    """What a refused line holds, without what may be a password: only a key with dots is shown.
+
+    >>> shown("sasl.jaas.config", "="), shown("hunter2", "="), shown("hunter2", "")
+    ("'sasl.jaas.config'", 'another key', 'a line without =')
+    """
+    if not equals:
+        return "a line without ="
+    return repr(key) if re.fullmatch(r"[a-z]{2,16}(\.[a-z]{2,16}){1,6}", key) else "another key"
 
 
 def check(path: str, values: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
-from strandline.errors import StoreUnavailable, StrandlineError
+from strandline.errors import NoStore, StoreUnavailable, StrandlineError
 from strandline.learners.loading import warm_up
 from strandline.merger import Merger
 from strandline.store import open_store
@@ -51,7 +51,7 @@ class _Operator(ProcessFunction):
             return (value,)
         try:
             return self._answer(value)
-        except StoreUnavailable as error:
+        except (NoStore, StoreUnavailable) as error:
             raise RuntimeError(marked(error)) from error
         except StrandlineError as error:
             self._failed = True

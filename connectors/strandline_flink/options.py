@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from strandline.errors import EnvironmentUnfit
+from strandline.errors import WrongUsage
 from strandline.limits import NAME_PATTERN
 from strandline_flink.execution_mode import MODES
 
@@ -30,7 +30,7 @@ def option(text: str, default: Any = ..., metavar: str | None = None) -> Any:
 class JobOptions:
     """The arguments of a training job, checked.
 
-    Raises `EnvironmentUnfit` if a value is out of range.
+    Raises `WrongUsage` if a value is out of range.
 
     Examples
     --------
@@ -154,8 +154,8 @@ def flag(name: str) -> str:
     return "--from" if name == "start" else "--" + name.replace("_", "-")
 
 
-def refused(name: str, got: object, expected: str) -> EnvironmentUnfit:
-    return EnvironmentUnfit(f"{flag(name)}: expected {expected}, got {got!r}")
+def refused(name: str, got: object, expected: str) -> WrongUsage:
+    return WrongUsage(f"{flag(name)}: expected {expected}, got {got!r}")
 
 
 def parsed_start(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from strandline.errors import EnvironmentUnfit, SpecError, StoreExists
+from strandline.errors import EnvironmentUnfit
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline_flink import jars
@@ -105,20 +105,17 @@ def check(options: JobOptions) -> Checked:
     Raises
     ------
     SpecError
-        The spec cannot be read, or the store holds another one.
+        The spec cannot be read.
     EnvironmentUnfit
         No broker, no topic, wrong credentials, no Java.
     StoreError
-        The store cannot be read or written.
+        The store cannot be read or written, or holds another spec.
     """
     spec = Spec.load(options.spec)
     java_home()
     topic = Topic(options.bootstrap, options.topic, KafkaSettings.load(options.kafka_config))
     partitions = topic.partitions()
-    try:
-        store = create_store(options.store_url, spec)
-    except StoreExists as error:
-        raise SpecError(f"{options.spec} does not fit the store {options.store}: {error}") from None
+    store = create_store(options.store_url, spec)
     jars.paths("connector")
     jars.compiled()
     return Checked(store, topic, partitions)

@@ -34,6 +34,7 @@ class Progress:
     positions: dict[str, int] = field(default_factory=dict)
     first_version_s: float | None = None
     newest_cut_ms: int = 0
+    stopping: bool = False
     _sums: dict[str, Prequential] = field(default_factory=dict)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 

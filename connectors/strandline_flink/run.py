@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final
 
 from strandline.compactor import Compactor
-from strandline.errors import EnvironmentUnfit, StoreError
+from strandline.errors import EnvironmentUnfit, NoStore, StoreError, StoreUnavailable
 from strandline.store import Store
 from strandline_flink.children import dying_with_parent
 from strandline_flink.cluster_check import check_cluster
@@ -83,7 +83,7 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
         child = start(options, folder)
         try:
             with compacting(checked.store, warn):
-                watch = Watch(child, progress, report, stop)
+                watch = Watch(child, progress, report, warn, stop)
                 watch.follow()
                 if stop.asked:
                     watch.wait_for_last(checked.topic, options.checkpoint_ms)
@@ -122,14 +122,16 @@ def train_script() -> Path:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Watch:
     """A running job and who wants to know about it."""
 
     child: subprocess.Popen[bytes]
     progress: Progress
     report: Report
+    warn: Callable[[str], None]
     stop: Stop
+    _away: bool = False
 
     def follow(self) -> None:
         """Report every new version until the job ends or a stop is asked for."""
@@ -141,6 +143,8 @@ class Watch:
 
         A second signal, and a few checkpoint intervals without one, end the wait.
         """
+        self.progress.stopping = True
+        self.report(self.progress)
         if self.progress.opened is None:
             return
         deadline_s = time.monotonic() + STOP_INTERVALS * checkpoint_ms / 1000 + STOP_EXTRA_S
@@ -155,7 +159,14 @@ class Watch:
                 return
 
     def _look(self) -> None:
-        self.progress.look()
+        try:
+            self.progress.look()
+            self._away = False
+        except (NoStore, StoreUnavailable) as error:
+            # A mount may come back: how long that is waited for is the job's to decide.
+            if not self._away:
+                self.warn(f"the store does not answer, the job goes on when it does: {error}")
+            self._away = True
         self.report(self.progress)
         time.sleep(POLL_S)
 

@@ -1,9 +1,10 @@
 """`strandline run`: train a model from a Kafka topic, here or on a Flink cluster."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.live import Live
@@ -15,6 +16,7 @@ from strandline_flink.options import JobOptions
 from strandline_flink.progress import Progress
 from strandline_flink.run import run
 
+NEWS_EVERY_S: Final = 10.0
 HELP = {name: each.metadata["help"] for name, each in JobOptions.__dataclass_fields__.items()}
 
 
@@ -77,32 +79,48 @@ def command(
 
 @contextmanager
 def reporting(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A line that lives on a terminal; elsewhere one at the start and one at the stream's open."""
+    """A line that lives on a terminal; elsewhere a line now and then, for logs."""
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
         with Live(Text("starting"), console=err(), refresh_per_second=8, transient=True) as live:
             yield lambda progress: live.update(Text(line(progress)))
     else:
-        yield Announcement()
+        yield Announcements()
 
 
-class Announcement:
-    """Prints how the job is started and where its stream was opened, each once."""
+class Announcements:
+    """Prints the start, where the stream was opened, its first version, and news now and then."""
 
     def __init__(self) -> None:
         self._started = False
-        self._opened = False
+        self._version: int | None = None
+        self._versions = 0
+        self._next_s = 0.0
+        self._stopping = False
 
     def __call__(self, progress: Progress) -> None:
-        opened = progress.opened is not None
-        if (opened and not self._opened) or not self._started:
+        if not self._started:
+            self._started = True
             err().print(line(progress))
-        self._started, self._opened = True, opened
+        if progress.stopping and not self._stopping:
+            self._stopping = True
+            err().print(line(progress))
+        if progress.stopping or progress.version == self._version:
+            return
+        first = progress.opened is not None and self._version is None
+        first_trained = progress.versions > 0 and self._versions == 0
+        if first or first_trained or time.monotonic() >= self._next_s:
+            self._version, self._versions = progress.version, progress.versions
+            self._next_s = time.monotonic() + NEWS_EVERY_S
+            err().print(line(progress))
 
 
 def line(progress: Progress) -> str:
     """The run in one line."""
+    if progress.stopping:
+        stands = "before the first version" if progress.opened is None else "after one more version"
+        return f"stopping {stands}; Ctrl-C again stops at once"
     if progress.opened is None:
         mode = progress.mode
         return "starting Flink" + (f" in {mode.name} mode: {mode.why}" if mode else "")

@@ -45,4 +45,4 @@ def report(store: Store, json: bool) -> None:
         print_json({"bases": bases, "head": store.head(), "store": store.url})
     else:
         newest = f"the newest at version {bases[-1]}" if bases else "none needed yet"
-        out().print(f"{store.url}: {len(bases)} bases, {newest}; head is {store.head()}")
+        out().print(f"{store.url}: bases: {len(bases)}, {newest}; head is {store.head()}")

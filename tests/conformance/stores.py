@@ -18,7 +18,7 @@ from strandline.manifest import FileRef, OpenKey
 from strandline.opening import append_open, find_open
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, read_manifest, verify_chain
-from tests.golden.commit_lines import B0, B1, B2, C1, C2, RUN, SPEC, committable, line
+from tests.golden.commit_lines import B0, B1, B2, C1, C2, RUN, SOURCE, SPEC, committable, line
 
 KINDS: tuple[FileKind, ...] = ("delta", "rejects", "spec")
 THREADS = 8
@@ -247,7 +247,7 @@ def check_racing_opens_both_land_and_the_later_is_in_force(harness: Harness) -> 
             run=key.submission,
             key=key,
             positions={"0": 0, "1": 0},
-            source={},
+            source=SOURCE,
             time_ms=0,
             takeover=True,
         )

@@ -94,3 +94,11 @@ def test_a_port_named_by_the_user_that_is_taken(broker: Broker, tmp_path: Path) 
     port = int(broker.bootstrap.rsplit(":", 1)[1])
     with pytest.raises(EnvironmentUnfit, match=f"port {port} is taken"):
         Broker(tmp_path / "kafka", port=port).start()
+
+
+def test_a_second_broker_leaves_the_folder_of_the_first_alone(broker: Broker) -> None:
+    broker.create_topic("held")
+    with pytest.raises(EnvironmentUnfit, match="another one runs in this folder"):
+        Broker(broker.folder).start()
+    produce(broker, "held", [b"still served"])
+    assert consume(broker, "held", 0, 1) == [(0, b"still served")]

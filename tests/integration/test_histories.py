@@ -1,5 +1,6 @@
 """Histories that a run must survive, each in a real Flink: what restores, moves, idles and ends."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,6 +118,7 @@ def test_partitions_that_come_stand_still_and_idle_beside_another_streams_commit
     assert {item: model.count(item) for item in items} == items
 
 
+@pytest.mark.long  # the default tests ask the writer alone, in test_java_writer.py
 def test_idle_job_learns_that_a_second_job_superseded_it(broker: Broker, tmp_path: Path) -> None:
     broker.create_topic("idle", 1)
     produce(broker, "idle", clicks(100), partitions=1)
@@ -129,3 +131,19 @@ def test_idle_job_learns_that_a_second_job_superseded_it(broker: Broker, tmp_pat
     assert (code, out) == (9, "")
     assert err.strip().splitlines()[-1].startswith("error: stream events: this is run "), err
     assert "Traceback" not in err
+
+
+def test_store_that_is_away_for_a_while(broker: Broker, tmp_path: Path) -> None:
+    """A mount that comes back: barriers pass or fail meanwhile, and no event is lost."""
+    broker.create_topic("away", 2)
+    produce(broker, "away", clicks(500))
+    with Run(broker.bootstrap, "away", tmp_path, "--parallelism=2") as run:
+        run.wait_for_events({0: 250, 1: 250})
+        store, away = Path(run.store_url), Path(f"{run.store_url}.away")
+        store.rename(away)
+        produce(broker, "away", clicks(500, seed=1))
+        time.sleep(2)
+        away.rename(store)
+        run.wait_for_events({0: 500, 1: 500})
+        run.stop()
+    check_exact(broker, "away", run.store_url)

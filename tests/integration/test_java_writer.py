@@ -195,6 +195,14 @@ def test_two_submissions_from_one_savepoint(job: Job, store: Store) -> None:
     assert store.head() == 3
 
 
+def test_folders_of_versions_that_are_empty_are_passed_over(job: Job, store: Store) -> None:
+    """Their maker died before it made a version, or they are somebody else's."""
+    for name in ("000001", "999999"):
+        Path(store.url, "versions", name).mkdir()
+    with Writer(store, job.run) as writer:
+        assert writer("find") == {"version": 1}
+
+
 HOSTILE_OPENS = [
     (2, b'"previous":1', b'"previous":2'),  # a loop of one
     (2, b'"previous":1', b'"previous":3'),

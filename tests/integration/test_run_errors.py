@@ -78,8 +78,8 @@ def test_spec_that_does_not_fit_the_store(broker: Broker, tmp_path: Path) -> Non
     run = Run(broker.bootstrap, "other-spec", tmp_path)
     create_store(run.store_url, Spec.parse(CLICKS.replace("bits = 18", "bits = 17")))
     code, err = refused(run)
-    assert code == 2
-    assert "spec.toml does not fit the store" in err
+    assert code == 4
+    assert "is a store of spec" in err
 
 
 def test_second_job_supersedes_the_first(broker: Broker, tmp_path: Path) -> None:

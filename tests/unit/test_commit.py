@@ -18,6 +18,7 @@ from tests.golden.commit_lines import (
     C2,
     OTHER_RUN,
     RUN,
+    SOURCE,
     committable,
     line,
     opening,
@@ -165,7 +166,7 @@ def test_after_a_takeover_the_events_are_read_again_from_head() -> None:
         run=OTHER_RUN,
         key=wanted.key,
         positions=wanted.positions,
-        source={},
+        source=SOURCE,
         time_ms=0,
     )
     assert read_manifest(store, version).streams["events"].positions == B1 | {"2": 5}

@@ -3,11 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from strandline.errors import StoreDamaged, StreamContested, StreamUnfit, Superseded
+from strandline.errors import (
+    SourceRecreated,
+    StoreDamaged,
+    StreamContested,
+    StreamUnfit,
+    Superseded,
+)
 from strandline.manifest import OpenBody, OpenKey
 from strandline.opening import CreateOpen, OpenFound, Opening, append_open, decide_open, find_open
 from strandline.store import MemoryStore, read_manifest, verify_chain
-from tests.golden.commit_lines import B0, B1, C1, C2, OTHER_RUN, RUN, THIRD_RUN, line
+from tests.golden.commit_lines import B0, B1, C1, C2, OTHER_RUN, RUN, SOURCE, THIRD_RUN, line
 from tests.golden.make_commit_vectors import FOLDER
 from tests.unit.test_commit import overtaken, store_of
 
@@ -39,7 +45,7 @@ def start(store: MemoryStore, run: str, time_ms: int = 0, *, takeover: bool = Fa
         run=run,
         key=OpenKey(restored=None, submission=run),
         positions={"0": 100, "1": 7},
-        source={"file": "events.jsonl"},
+        source=SOURCE,
         time_ms=time_ms,
         takeover=takeover,
     )
@@ -97,6 +103,20 @@ def test_a_start_that_lost_the_race_to_itself_finds_its_open() -> None:
     base = line()
     store = overtaken(base.manifests[:1], base.manifests[1:])
     assert start(store, RUN) == 1
+
+
+def test_a_start_that_lost_the_race_to_one_of_another_source_is_refused() -> None:
+    """Its positions would skip events of a file that nobody has read."""
+    manifests = line().manifests[:1]
+    first = store_of(manifests)
+    start(first, OTHER_RUN)
+    store = overtaken(manifests, [first._versions[1]])
+    with pytest.raises(SourceRecreated, match=r"klicks.*other\.jsonl"):
+        append_open(
+            store, "events", run=RUN, key=KEY, positions={"0": 0},
+            source={"file": "other.jsonl"}, time_ms=0,
+        )  # fmt: skip
+    assert store.head() == 1
 
 
 def test_two_restores_of_one_savepoint_both_open() -> None:

@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
 import java.util.HexFormat;
+import java.util.TreeSet;
 import java.util.UUID;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -137,24 +138,24 @@ final class PosixStore implements Store {
 
     private long listed() throws IOException {
         requireRoot(null);
-        Path folder = newest(root.resolve("versions"), "[0-9]{6}");
-        while (newest(folder, "[0-9]{10}\\.json") == null) {
-            // Somebody made the folder and has not yet made the version.
-            long before = Long.parseLong(folder.getFileName().toString()) - 1;
-            folder = folder.resolveSibling(String.format("%06d", before));
+        for (Path folder : matching(root.resolve("versions"), "[0-9]{6}").descendingSet()) {
+            // A folder is empty while its maker has not yet made the version, or for ever.
+            TreeSet<Path> found = matching(folder, "[0-9]{10}\\.json");
+            if (!found.isEmpty()) {
+                String name = found.last().getFileName().toString();
+                return Long.parseLong(name.substring(0, 10));
+            }
         }
-        String name = newest(folder, "[0-9]{10}\\.json").getFileName().toString();
-        return Long.parseLong(name.substring(0, 10));
+        return 0;
     }
 
-    /** The greatest name that matches: names have a fixed width, so text order is number order. */
-    private static Path newest(Path folder, String pattern) throws IOException {
-        Path found = null;
+    /** Names that match, oldest first: they have a fixed width, so text order is number order. */
+    private static TreeSet<Path> matching(Path folder, String pattern) throws IOException {
+        TreeSet<Path> found = new TreeSet<>();
         try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
             for (Path entry : entries) {
-                boolean matches = entry.getFileName().toString().matches(pattern);
-                if (matches && (found == null || entry.compareTo(found) > 0)) {
-                    found = entry;
+                if (entry.getFileName().toString().matches(pattern)) {
+                    found.add(entry);
                 }
             }
         } catch (java.nio.file.DirectoryIteratorException e) {
