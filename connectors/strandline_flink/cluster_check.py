@@ -1,6 +1,5 @@
 """What a run needs from a Flink cluster, checked before it is submitted."""
 
-import re
 import time
 from typing import Final
 
@@ -13,7 +12,6 @@ from strandline_flink.options import JobOptions
 
 SLOTS_WAIT_S: Final = 10.0  # TaskManagers that just started, jobs that are just ending
 POLL_S: Final = 0.2
-PYTHON_JAR: Final = re.compile(r"(^|[/:])flink-python-[^/:]*\.jar")
 
 
 def check_cluster(options: JobOptions) -> Mode:
@@ -39,7 +37,7 @@ def mode_on(address: str, asked: str) -> Mode:
 
     Each job would load it by itself otherwise, and a JVM cannot load its native half twice.
     """
-    if any(PYTHON_JAR.search(path) for path in flink_rest.class_path(address)):
+    if flink_rest.has_python_jar(address):
         return chosen(asked)
     if asked == "thread":
         raise EnvironmentUnfit(

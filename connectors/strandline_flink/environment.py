@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import pyflink
 from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
@@ -12,6 +13,7 @@ from pyflink.java_gateway import get_gateway
 from strandline_flink import jars
 from strandline_flink.execution_mode import Mode, chosen
 from strandline_flink.failure import RUN_FOLDER
+from strandline_flink.flink_rest import has_python_jar
 from strandline_flink.options import JobOptions
 from strandline_flink.run_folder import RunFolder
 
@@ -35,7 +37,10 @@ def environment(options: JobOptions) -> StreamExecutionEnvironment:
     else:
         env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(options.parallelism)
-    env.add_jars(*(Path(jar).as_uri() for jar in (*jars.paths("connector"), jars.compiled())))
+    shipped = [*jars.paths("connector"), jars.compiled()]
+    if options.flink and not has_python_jar(options.flink):
+        shipped += Path(pyflink.__path__[0]).glob("opt/flink-python-*.jar")
+    env.add_jars(*(jar.as_uri() for jar in shipped))
     check_guarantees(env)
     return env
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 from typing import Any, Final
@@ -10,6 +11,7 @@ from strandline.errors import EnvironmentUnfit
 
 TIMEOUT_S: Final = 5.0
 ANSWER_BYTES_MAX: Final = 1 << 24
+PYTHON_JAR: Final = re.compile(r"(^|[/:])flink-python-[^/:]*\.jar")
 
 
 def ask(address: str, path: str) -> Any:
@@ -53,9 +55,13 @@ def unfinished_jobs(address: str) -> list[str]:
     return [str(job["name"]) for job in jobs if job["state"] not in ended]
 
 
-def class_path(address: str) -> list[str]:
-    """The jars that the JobManager was started with; TaskManagers have the same lib folder."""
-    return [str(path) for path in ask(address, "jobmanager/environment")["classpath"]]
+def has_python_jar(address: str) -> bool:
+    """Whether flink-python's jar is on the JobManager's class path.
+
+    TaskManagers cannot be asked: they are taken to have the same lib folder.
+    """
+    class_path = ask(address, "jobmanager/environment")["classpath"]
+    return any(PYTHON_JAR.search(str(path)) for path in class_path)
 
 
 def no_jobmanager(address: str) -> EnvironmentUnfit:

@@ -88,7 +88,7 @@ def test_a_machine_that_does_not_see_the_store(
     with run:
         code, _, err = run.finish()
     assert code == 4, err
-    assert "the JobManager on" in err
+    assert "sees no store at" in err
     assert "shared file system" in err
 
 
