@@ -69,13 +69,14 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
     """
     stop = Stop()
     with stop.listening():
+        # Before the store is made: a run that is refused leaves nothing behind.
+        mode = check_cluster(options) if options.flink else chosen(options.mode)
         checked = check(options)
         if options.parallelism > checked.partitions:
             warn(
                 f"{options.parallelism} workers for {checked.partitions} partitions: "
                 f"{options.parallelism - checked.partitions} will be idle"
             )
-        mode = check_cluster(options) if options.flink else chosen(options.mode)
         options = replace(options, mode=mode.name)
         progress = Progress(checked.store, options.stream, options.submission, mode)
         progress.head = checked.store.head()
@@ -93,6 +94,8 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
         failure = read_failure(folder.path)
         if failure is not None or (exit_code != 0 and not stop.asked):
             raise as_error(failure, folder.log)
+        if exit_code != 0 and options.flink:
+            warn(f"the job was not seen to end; look for it at {options.flink} and cancel it there")
     folder.remove()
     return progress.summary() | {"ended": "stopped" if stop.asked else "finished"}
 

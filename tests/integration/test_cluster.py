@@ -1,22 +1,27 @@
 """`strandline run --flink` on a real cluster of processes."""
 
+import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from strandline.errors import EnvironmentUnfit
 from strandline.store import Store
 from strandline.store.chain import log
 from strandline_flink import flink_rest
 from strandline_flink.broker import Broker, free_port
 from strandline_flink.cluster import HOME, Cluster
 from strandline_flink.run import train_script
-from tests.integration.harness import Run, check_exact, ends, produce
+from tests.integration.harness import Run, check_exact, ends, gone, produce
 from tests.streams import clicks
 
 pytestmark = pytest.mark.timeout(300)
+APART = subprocess.call(["unshare", "--map-root-user", "--mount", "true"]) == 0
 FAST = {"heartbeat.interval": 500, "heartbeat.timeout": 4000}
 
 
@@ -26,7 +31,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.mark.parametrize("mode", ["thread", "process"])
+@pytest.mark.parametrize("mode", ["thread", pytest.param("process", marks=pytest.mark.long)])
 def test_a_bounded_run_learns_the_topic_exactly_once(
     broker: Broker, cluster: Cluster, tmp_path: Path, mode: str
 ) -> None:
@@ -40,6 +45,7 @@ def test_a_bounded_run_learns_the_topic_exactly_once(
     check_exact(broker, topic, run.store_url)
 
 
+@pytest.mark.long
 def test_flink_run_submits_the_same_job(broker: Broker, cluster: Cluster, tmp_path: Path) -> None:
     broker.create_topic("flink-run", 2)
     produce(broker, "flink-run", clicks(5000))
@@ -53,6 +59,7 @@ def test_flink_run_submits_the_same_job(broker: Broker, cluster: Cluster, tmp_pa
     check_exact(broker, "flink-run", run.store_url)
 
 
+@pytest.mark.long
 def test_the_job_outlives_a_killed_command_and_the_same_command_takes_over(
     broker: Broker, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -74,6 +81,8 @@ def test_the_job_outlives_a_killed_command_and_the_same_command_takes_over(
     check_exact(broker, "cluster-stop", run.store_url)
 
 
+@pytest.mark.long
+@pytest.mark.skipif(not APART, reason="no mount namespaces for this user")
 def test_a_machine_that_does_not_see_the_store(
     broker: Broker, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -101,6 +110,7 @@ def refused(run: Run) -> str:
     with run:
         code, out, err = run.finish()
     assert (code, out) == (3, ""), err
+    assert not Path(run.store_url).exists()
     assert "Traceback" not in err
     return err
 
@@ -126,6 +136,7 @@ def test_no_free_slots(broker: Broker, cluster: Cluster, tmp_path: Path) -> None
     assert "Start more TaskManagers" in err
 
 
+@pytest.mark.long
 def test_cluster_without_flink_pythons_jar(broker: Broker, tmp_path: Path) -> None:
     broker.create_topic("no-jar", 1)
     produce(broker, "no-jar", clicks(500), partitions=1)
@@ -138,6 +149,23 @@ def test_cluster_without_flink_pythons_jar(broker: Broker, tmp_path: Path) -> No
     check_exact(broker, "no-jar", auto.store_url)
 
 
+@pytest.mark.long
+def test_dev_flink_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "strandline.cli", "dev", "flink", "--json"]
+    with subprocess.Popen([*command, "--folder", tmp_path], stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        address = json.loads(running.stdout.readline())["flink"]
+        assert flink_rest.slots(address) == (1, 1)
+        processes = psutil.Process(running.pid).children(recursive=True)
+        assert {each.name() for each in processes} == {"java"}
+        running.terminate()
+        assert running.wait(30) == 0
+    assert gone(processes)
+    with pytest.raises(EnvironmentUnfit, match="no Flink JobManager"):
+        flink_rest.slots(address)
+
+
+@pytest.mark.long
 def test_application_mode_starts_again_from_head(broker: Broker, tmp_path: Path) -> None:
     broker.create_topic("application", 2)
     produce(broker, "application", clicks(3000))
