@@ -39,8 +39,8 @@ format: setup-dev  ## bring the sources into form
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 lock: setup-dev  ## resolve the requirement files anew: one resolve, three views of it
-	@$(COMPILE) pyproject.toml requirements/tools.in --extra flink --extra dev -o requirements/dev.txt
-	@$(COMPILE) pyproject.toml requirements/tools.in --extra flink -c requirements/dev.txt -o requirements/run.txt
+	@$(COMPILE) pyproject.toml requirements/tools.in --extra flink --extra sklearn --extra dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml requirements/tools.in --extra flink --extra sklearn -c requirements/dev.txt -o requirements/run.txt
 	@$(COMPILE) requirements/tools.in -c requirements/dev.txt -o requirements/tools.txt
 
 clean:  ## remove .venv and what tools left behind (the jar cache stays)

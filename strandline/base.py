@@ -8,21 +8,21 @@ passed over with a warning in favour of an older one, or of genesis.
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from strandline.canonical import sha256_hex
 from strandline.delta import DeltaFile, ModelChanges, Schemas
-from strandline.errors import StoreDamaged
+from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters
 from strandline.manifest import Manifest, TrainBody
 from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
-from strandline.tables import Changes, Parameters, Table, TableSchema
+from strandline.tables import Parameters, Table, TableSchema, apply_changes
 from strandline.tensors import Tensors, decode, encode
 
 FORMAT: Final = "1"
@@ -42,7 +42,7 @@ def schemas_of(learners: Mapping[str, Learner]) -> Schemas:
 
 
 def read_changes(store: Store, manifest: Manifest, schemas: Schemas) -> list[ModelChanges]:
-    """Return the changes that a version makes, in the order in which everybody adds them."""
+    """Return the changes that a version makes, in the order in which everybody applies them."""
     if not isinstance(manifest.body, TrainBody):
         return []
     return [
@@ -51,27 +51,61 @@ def read_changes(store: Store, manifest: Manifest, schemas: Schemas) -> list[Mod
     ]
 
 
-def add_changes(parameters: Parameters, files: Iterable[Mapping[str, Changes]]) -> None:
-    """Add the changes to the parameters, in place."""
-    for changes in files:
-        for name, change in changes.items():
-            parameters[name].add(change.rows, change.add)
-
-
 def parameters_at(store: Store, learners: Mapping[str, Learner], version: int) -> Parameters:
-    """Return the parameters of a version, to be changed freely by the caller."""
+    """Return the parameters of a version, to be changed freely by the caller.
+
+    Raises
+    ------
+    VersionGone
+        If compaction removed data of the version; the message names the oldest one that opens.
+    StoreDamaged
+        If a file is missing or altered.
+    """
+    while True:
+        bases = store.bases()
+        try:
+            return _fold(store, learners, [at for at in bases if at <= version], version)
+        except FileMissing as error:
+            now = store.bases()
+            if now == bases:
+                later = [at for at in now if at > version]
+                if not later:
+                    raise
+                raise _gone(store, version, later[0]) from error
+            # A compactor removed what was being read, and has written a newer base before.
+
+
+def is_covered(store: Store, version: int) -> bool:
+    """Return whether a base stands after the version: then its data may be gone."""
+    return max(store.bases(), default=0) > version
+
+
+def _gone(store: Store, version: int, oldest: int) -> VersionGone:
+    return VersionGone(
+        f"{store.url}: the data of version {version} was removed by compaction; the oldest version"
+        f" that can be opened is {oldest}, the newest {store.head()}: open one of these, and keep"
+        " more with `strandline compact --keep-versions`"
+    )
+
+
+def _fold(
+    store: Store, learners: Mapping[str, Learner], bases: Sequence[int], version: int
+) -> Parameters:
+    """Add the deltas up to the version to the newest of the bases that is sound."""
     schemas = schemas_of(learners)
     start, parameters = 0, empty_parameters(learners)
-    for at in sorted((at for at in store.bases() if at <= version), reverse=True):
+    for at in sorted(bases, reverse=True):
         try:
             start, parameters = at, read_base(store, at, learners)
             break
+        except FileMissing:
+            continue  # removed since it was listed
         except StoreDamaged as error:
             _log.warning(
                 "base %d is passed over: %s; remove the file, opening works without it", at, error
             )
     for at in range(start + 1, version + 1):
-        add_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
+        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
     return parameters
 
 

@@ -1,34 +1,67 @@
-"""The compactor: writes a base every K versions, so that opening a model stays cheap."""
+"""The compactor: bases every K versions, and an end for what no version needs any more.
 
+With `keep_versions` the data of older versions goes once a base covers it: every version from the
+newest base that is at least so many versions below head stays open. Manifests stay for ever.
+"""
+
+import logging
 import threading
 from typing import Final
 
+from msgspec import Struct
+
 from strandline.base import (
-    add_changes,
     encode_base,
     parameters_at,
+    read_base,
     read_changes,
     read_spec,
     schemas_of,
 )
+from strandline.errors import StoreDamaged
+from strandline.garbage import durable_head, find_garbage
 from strandline.learners.loading import make_learners
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
+from strandline.tables import apply_changes
 
 POLL_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Collected(Struct, frozen=True):
+    """What a collection removed, and how many files of packed versions it made."""
+
+    files: int = 0
+    bases: int = 0
+    leftovers: int = 0
+    packed: int = 0
 
 
 class Compactor:
     """Writes the base of every version that is a multiple of `every`, as far as head is past it.
 
-    Several compactors may work on one store: they write the same bytes. When it has fallen behind
-    it writes only the newest one due.
+    Several compactors may work on one store: they write the same bytes, and remove what is of no
+    use to anybody. When it has fallen behind it writes only the newest base due.
+
+    Parameters
+    ----------
+    store
+        The store to compact.
+    every
+        Versions from base to base.
+    keep_versions
+        How many versions below head stay open at least; None keeps all. A reader that follows and
+        a job that starts must not be further behind than this.
     """
 
-    def __init__(self, store: Store, every: int = 100) -> None:
+    def __init__(self, store: Store, every: int = 100, keep_versions: int | None = None) -> None:
         if every < 1:
             raise ValueError(f"every is {every}, expected a number of versions from 1 on")
-        self._store, self._every = store, every
+        if keep_versions is not None and keep_versions < 0:
+            raise ValueError(f"keep_versions is {keep_versions}, expected 0 or more")
+        self._store, self._every, self._keep_versions = store, every, keep_versions
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
         self._version: int | None = None
@@ -43,14 +76,54 @@ class Compactor:
         else:
             for version in range(self._version + 1, due + 1):
                 manifest = read_manifest(self._store, version)
-                add_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
+                apply_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
         self._version = due
         data = encode_base(due, manifest_bytes(self._store, due), self._parameters)
         self._store.put_base(due, data)
         return due
 
-    def follow(self, stop: threading.Event) -> None:
-        """Write bases as they come due until `stop` is set. Errors of the store are raised."""
+    def collect(self) -> Collected:
+        """Remove what no kept version needs, and pack the manifests of old ones.
+
+        What goes is data, garbage, bases, and what dead writers left.
+
+        A staged file goes only if no commit can name it any more, so a commit in doubt keeps its
+        own however long it takes.
+        """
+        oldest = self._oldest_kept()
+        files = find_garbage(self._store, after=oldest)
+        bases = [at for at in self._store.bases() if at < oldest]
+        for file in files:
+            self._store.discard(file.kind, file.sha256)
+        for version in bases:
+            self._store.discard_base(version)
+        packed = self._store.pack()
+        return Collected(len(files), len(bases), len(self._store.leftovers(discard=True)), packed)
+
+    def follow(self, stop: threading.Event, *, collect: bool = False) -> None:
+        """Write bases as they come due until `stop` is set, and collect after each if told to.
+
+        Errors of the store are raised.
+        """
         while not stop.is_set():
-            self.run_once()
+            if self.run_once() is not None and collect:
+                self.collect()
             stop.wait(POLL_S)
+
+    def _oldest_kept(self) -> int:
+        """Return the oldest version to stay open: the base it stands on is sound and durable."""
+        if self._keep_versions is None:
+            return 0
+        newest = durable_head(self._store).version - self._keep_versions
+        for version in sorted(self._store.bases(), reverse=True):
+            if version > newest:
+                continue
+            try:
+                read_base(self._store, version, self._learners)
+            except StoreDamaged as error:
+                _log.warning("base %d is passed over: %s", version, error)
+                continue
+            # Whoever wrote it may have died before its name was durable.
+            self._store.put_base(version, self._store.base(version))
+            return version
+        return 0

@@ -1,12 +1,13 @@
 """Delta files: the merged change of one epoch, as a version names it.
 
-A safetensors file with, per changed table, `<table>/rows` (sorted, unique row ids) and
-`<table>/add` (the change of each row, in the table's dtype). To apply it is to add it. The
-metadata says whose epoch it is, so that garbage can be told from what is still in doubt.
+A safetensors file with, per changed table, `<table>/rows` (sorted, unique row ids) and one tensor
+of values, in the table's dtype, which is named after the operation that applies it: `<table>/add`,
+`<table>/max` or `<table>/set`. The metadata says whose epoch it is, so that garbage can be told
+from what is still in doubt.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -33,13 +34,16 @@ class DeltaFile:
     before: Mapping[str, int]
     changes: ModelChanges
 
-    def encode(self) -> bytes:
-        """Return the file: the same bytes for the same content. Empty tables are left out."""
+    def encode(self, schemas: Schemas) -> bytes:
+        """Return the file: the same bytes for the same content. Empty tables are left out.
+
+        Raises `DeltaDamaged` if a table is none of `schemas`; nothing else is checked.
+        """
         tensors: Tensors = {}
         for name, change in self.changes.items():
             if len(change.rows):
                 tensors[f"{name}/rows"] = change.rows
-                tensors[f"{name}/add"] = change.add
+                tensors[f"{name}/{_schema(name, schemas).operation}"] = change.values
         metadata = {
             "before": canonical_json(dict(self.before)).decode("ascii"),
             "format": FORMAT,
@@ -57,9 +61,9 @@ class DeltaFile:
         Raises
         ------
         DeltaDamaged
-            If it is no such file, or holds anything that cannot be added to these tables:
-            unknown names, other dtypes or shapes, rows unsorted, repeated or out of range,
-            a value that is not finite.
+            If it is no such file, or holds anything that cannot be applied to these tables:
+            unknown names, another operation than the table's, other dtypes or shapes, rows
+            unsorted, repeated or out of range, a value that is not finite.
         """
         try:
             tensors, metadata = decode(data)
@@ -71,25 +75,26 @@ class DeltaFile:
                 f" this release reads format {FORMAT!r} with {sorted(METADATA_KEYS)}"
             )
         before = _positions(metadata["before"])
-        changes = {
-            name: _changes(name, tensors, schemas) for name in table_names(tensors, ("rows", "add"))
-        }
+        tables = sorted({tensor.rpartition("/")[0] for tensor in tensors})
+        changes = {name: _changes(_schema(name, schemas), tensors) for name in tables}
         return cls(metadata["stream"], metadata["run"], before, changes)
 
 
-def table_names(tensors: Iterable[str], parts: tuple[str, ...]) -> list[str]:
-    """Return the tables that the tensors `<table>/<part>` belong to, sorted.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose epoch a delta file is, and where the epoch began in each partition that it moved."""
 
-    Raises `DeltaDamaged` unless every table has exactly these parts.
-    """
-    found: dict[str, set[str]] = {}
-    for tensor in tensors:
-        table, _, part = tensor.rpartition("/")
-        found.setdefault(table, set()).add(part)
-    for table, have in found.items():
-        if have != set(parts):
-            raise DeltaDamaged(f"table {table!r}: tensors {sorted(have)}, expected {sorted(parts)}")
-    return sorted(found)
+    stream: str
+    run: str
+    before: Mapping[str, int]
+
+
+def read_origin(data: bytes | memoryview) -> Origin:
+    """Return what a delta file's metadata says; raises StoreDamaged if this is no such file."""
+    _, metadata = decode(data)
+    if set(metadata) != METADATA_KEYS or metadata["format"] != FORMAT:
+        raise StoreDamaged(f"not a delta file of format {FORMAT}: metadata {sorted(metadata)}")
+    return Origin(metadata["stream"], metadata["run"], _positions(metadata["before"]))
 
 
 def _positions(text: str) -> dict[str, int]:
@@ -102,25 +107,33 @@ def _positions(text: str) -> dict[str, int]:
     return before
 
 
-def _changes(name: str, tensors: Tensors, schemas: Schemas) -> Changes:
-    schema = schemas.get(name)
-    if schema is None:
+def _schema(name: str, schemas: Schemas) -> TableSchema:
+    if name not in schemas:
         raise DeltaDamaged(f"table {name!r}: the spec has only {sorted(schemas)}")
-    rows, add = tensors[f"{name}/rows"], tensors[f"{name}/add"]
+    return schemas[name]
+
+
+def _changes(schema: TableSchema, tensors: Tensors) -> Changes:
+    name = schema.name
+    have = sorted(tensor for tensor in tensors if tensor.rpartition("/")[0] == name)
+    expected = sorted((f"{name}/rows", f"{name}/{schema.operation}"))
+    if have != expected:
+        raise DeltaDamaged(f"table {name!r}: tensors {have}, expected {expected}")
+    rows, values = tensors[f"{name}/rows"], tensors[f"{name}/{schema.operation}"]
     if rows.dtype != schema.row_dtype or rows.ndim != 1:
         raise DeltaDamaged(
             f"table {name!r}: rows are {rows.dtype} of shape {rows.shape},"
             f" expected {np.dtype(schema.row_dtype)} in one dimension"
         )
-    if add.dtype != np.dtype(schema.dtype) or add.shape != (len(rows), schema.width):
+    if values.dtype != np.dtype(schema.dtype) or values.shape != (len(rows), schema.width):
         raise DeltaDamaged(
-            f"table {name!r}: changes are {add.dtype} of shape {add.shape},"
+            f"table {name!r}: changes are {values.dtype} of shape {values.shape},"
             f" expected {schema.dtype} of shape {(len(rows), schema.width)}"
         )
     if not np.all(rows[1:] > rows[:-1]):
         raise DeltaDamaged(f"table {name!r}: rows are not sorted, or one occurs twice")
     if schema.row_count is not None and len(rows) and rows[-1] >= schema.row_count:
         raise DeltaDamaged(f"table {name!r}: row {rows[-1]} of a table of {schema.row_count} rows")
-    if not np.all(np.isfinite(add)):
+    if not np.all(np.isfinite(values)):
         raise DeltaDamaged(f"table {name!r}: a change is not finite")
-    return Changes(rows, add)
+    return Changes(rows, values)

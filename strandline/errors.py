@@ -11,14 +11,17 @@
     │   ├── NoStore             there is no store at this place
     │   ├── StoreExists         there is one already, of another spec
     │   ├── StoreDamaged        a file is missing, altered or not of this format
+    │   │   ├── FileMissing     a file that a manifest names is not there
     │   │   └── DeltaDamaged    a delta that cannot be added to the tables of its spec
+    │   ├── VersionGone         the data of a version was removed by compaction
     │   └── StoreUnavailable    the folder cannot be read or written
     ├── MergeError              a merged value is not finite
     ├── TooManyRejected         the stream is not what the spec describes
     ├── StreamUnfit             the stream and the store do not fit together
     │   ├── RetentionPassed     events after the store's positions are gone
     │   ├── SourceRecreated     another topic under the same name
-    │   └── SourceBehind        the store's positions lie after the stream's end
+    │   ├── SourceBehind        the store's positions lie after the stream's end
+    │   └── SecondStream        the model's rules allow one stream only
     ├── StreamContested         several runs supersede each other in turn
     └── CommitRefused           a commit that must not be tried again
         ├── Superseded          another run holds the stream
@@ -92,10 +95,22 @@ class StoreDamaged(StoreError):
     code = "store_damaged"
 
 
+class FileMissing(StoreDamaged):
+    """A file that a manifest names, or a base, is not there."""
+
+    code = "file_missing"
+
+
 class DeltaDamaged(StoreDamaged):
     """A delta that cannot be added to the tables of its spec. Nothing of it is applied."""
 
     code = "delta_damaged"
+
+
+class VersionGone(StoreError):
+    """A version's manifest is there; the data to open it was removed once a base covered it."""
+
+    code = "version_gone"
 
 
 class StoreUnavailable(StoreError):
@@ -141,6 +156,12 @@ class SourceBehind(StreamUnfit):
     """The stream ends before the store's positions."""
 
     code = "source_behind"
+
+
+class SecondStream(StreamUnfit):
+    """The store holds another stream, and a table's merge rule does not commute."""
+
+    code = "second_stream"
 
 
 class StreamContested(StrandlineError):

@@ -19,6 +19,7 @@ REJECTED_SHARE_EVENTS_MIN: Final = 1000
 NAME_PATTERN: Final = "^[a-z0-9][a-z0-9._-]{0,62}$"
 
 TABLE_BITS_MAX: Final = 28
+SKLEARN_BITS_MAX: Final = 22  # every mini-batch costs the whole table
 LEARNERS_MAX: Final = 16
 FEATURES_MAX: Final = 1024
 

@@ -129,12 +129,16 @@ class FileEntry(_Part, frozen=True):
 
 
 class Prequential(_Part, frozen=True):
-    """Weighted sums over predictions made before learning; `log_loss` in nats."""
+    """Weighted sums over predictions made before learning.
+
+    `log_loss` in nats, None of predictions that are no probabilities; `squared_error` of all.
+    """
 
     events: Count
     labels: float
-    log_loss: float
+    log_loss: float | None
     predictions: float
+    squared_error: float
     weight: float
 
 

@@ -87,7 +87,7 @@ class Merger:
         moves = _join_moves(delta.moves for delta in deltas)
         if self._replica is not None:
             self._replica.catch_up(self._contained)
-        files = self._stage(self._merge(deltas), moves)
+        files = self._stage(self._merge(deltas, time_ms), moves)
         rejects = b"".join(delta.rejects for delta in deltas)
         rejects_file = self._store.stage("rejects", rejects) if rejects else None
         counted = [delta for delta in deltas if delta.seq]
@@ -124,7 +124,7 @@ class Merger:
         if self._replica is not None:
             self._replica.drop(lambda _: True)
 
-    def _merge(self, deltas: Sequence[WorkerDelta]) -> ModelChanges:
+    def _merge(self, deltas: Sequence[WorkerDelta], time_ms: int) -> ModelChanges:
         learned = [delta for delta in deltas if delta.learned]
         if not learned:
             return {}
@@ -132,7 +132,7 @@ class Merger:
         changes: ModelChanges = {}
         for learner in self._learners.values():
             for schema in learner.tables:
-                change = _merge_one(learner, schema, self._replica.local, learned)
+                change = _merge_one(learner, schema, self._replica.local, learned, time_ms)
                 if len(change.rows):
                     changes[schema.name] = change
         return changes
@@ -143,7 +143,7 @@ class Merger:
             return []
         assert self._replica is not None, "start comes before the first change"
         before = {str(move.partition): move.first for move in moves}
-        data = DeltaFile(self._stream, self._run, before, changed).encode()
+        data = DeltaFile(self._stream, self._run, before, changed).encode(self._schemas)
         # The replica takes up what readers will read, so that all of them hold the same bits.
         readable = DeltaFile.decode(data, self._schemas).changes
         ref = self._store.stage("delta", data)
@@ -163,15 +163,19 @@ class Merger:
 
 
 def _merge_one(
-    learner: Learner, schema: TableSchema, local: Parameters, deltas: Sequence[WorkerDelta]
+    learner: Learner,
+    schema: TableSchema,
+    local: Parameters,
+    deltas: Sequence[WorkerDelta],
+    time_ms: int,
 ) -> Changes:
     parts = []
     for worker in sorted({delta.worker for delta in deltas}):
         own = [delta for delta in deltas if delta.worker == worker]
-        composed = compose([delta.tables[schema.name] for delta in own])
+        composed = compose([delta.tables[schema.name] for delta in own], schema)
         parts.append(Part(worker, sum(delta.learned for delta in own), composed))
     events = sum(part.events for part in parts)
-    return merge_table(learner, schema, local[schema.name], parts, events)
+    return merge_table(learner, schema, local[schema.name], parts, events, time_ms=time_ms)
 
 
 def _join_moves(moves: Iterable[Sequence[Span]]) -> tuple[Span, ...]:

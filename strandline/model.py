@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from strandline.base import parameters_at, read_spec
 from strandline.errors import EventRejected, SpecError, StoreError
 from strandline.features import Batch, Decoder, category_key, field_seed
+from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.loading import make_learners
-from strandline.spec import CountsSpec, Spec
+from strandline.learners.sklearn_learner import SklearnLearner
+from strandline.spec import CountsSpec, SklearnSpec, Spec
 from strandline.store.base import Store
+from strandline.store.chain import read_manifest
 from strandline.tables import Parameters
 
 Event = bytes | Mapping[str, Any]
+S = TypeVar("S", CountsSpec, SklearnSpec)
 
 
 class Predictions(NamedTuple):
-    """`scores` [events] are probabilities in [0, 1], all made by `version` and no other."""
+    """`scores` [events] are all made by `version` and no other; probabilities are in [0, 1]."""
 
     version: int
     scores: NDArray[np.float32]
@@ -41,10 +45,11 @@ class EventReader:
             batch, rejections = self._decoder.decode(records, labelled=False)
         if rejections:
             index, reason, detail = rejections[0]
+            which = f"event {index} of {len(events)}" if len(events) > 1 else "the event"
+            others = f" ({len(rejections)} events are rejected)" if len(rejections) > 1 else ""
             raise EventRejected(
-                f"event {index} of {len(events)} is rejected as {reason}: {detail}; expected an"
-                f" event as spec {self.spec.name!r} describes it"
-                f" ({len(rejections)} of these events are rejected)"
+                f"{which} is rejected as {reason}: {detail}; expected an event as spec"
+                f" {self.spec.name!r} describes it{others}"
             )
         return batch
 
@@ -56,12 +61,16 @@ class Model:
     ----------
     version
         The version that every answer comes from.
+    time_ms
+        The version's time, which decayed counts are as of.
     spec
         The description that the store keeps.
     """
 
-    def __init__(self, version: int, events: EventReader, parameters: Parameters) -> None:
-        self.version = version
+    def __init__(
+        self, version: int, time_ms: int, events: EventReader, parameters: Parameters
+    ) -> None:
+        self.version, self.time_ms = version, time_ms
         self.spec = events.spec
         self._events = events
         self._parameters = parameters
@@ -70,7 +79,7 @@ class Model:
             learner.bind(parameters)
 
     def predict(self, events: Sequence[Event], learner: str | None = None) -> Predictions:
-        """Return each event's probability.
+        """Return what the learner predicts of each event: its probability, class or number.
 
         Parameters
         ----------
@@ -101,25 +110,58 @@ class Model:
             )
         return Predictions(self.version, *scores.values())
 
-    def count(self, value: str | int | bool, learner: str | None = None) -> tuple[int, int]:
+    def count(self, value: str | int | bool, learner: str | None = None) -> tuple[float, float]:
         """Return (events, positives) of a value of the category that a counts learner counts.
+
+        They are integers, or, if the learner has a half-life, float64 as of `time_ms`.
 
         Raises `SpecError` if no counts learner, or not exactly one, is meant.
         """
-        specs = {
-            name: settings
-            for name, settings in self.spec.learners.items()
-            if isinstance(settings, CountsSpec) and learner in (None, name)
-        }
-        if len(specs) != 1:
-            raise SpecError(
-                f"learner {learner!r}: the spec's learners of type counts are {sorted(specs)},"
-                " expected one: name it, as in count(value, learner=...)"
-            )
-        ((name, settings),) = specs.items()
+        name, settings = self._one(CountsSpec, learner, "count(value, learner=...)")
         key = category_key(value, field_seed(settings.feature))
-        events, positives = self._parameters[f"{name}.counts"].gather(np.array([key], np.uint64))[0]
-        return int(events), int(positives)
+        rows = self._parameters[f"{name}.counts"].gather(np.array([key], np.uint64))
+        counting = self._learners[name]
+        if isinstance(counting, DecayedCounts):
+            rows = counting.at(rows, self.time_ms)
+        events, positives = rows[0, :2].tolist()
+        return events, positives
+
+    def estimator(self, learner: str | None = None) -> Any:
+        """Return a fitted scikit-learn object with this version's parameters; it is the caller's.
+
+        `matrix` makes the events that it takes. Raises `SpecError` if no learner of type sklearn,
+        or not exactly one, is meant.
+        """
+        return self._sklearn(learner, "estimator(learner=...)").estimator()
+
+    def matrix(self, events: Sequence[Event], learner: str | None = None) -> Any:
+        """Return the events [n, 2^bits] as `estimator` takes them, in scipy's CSR form.
+
+        Raises `EventRejected` and `SpecError` as `predict` and `estimator` do.
+        """
+        chosen = self._sklearn(learner, "matrix(events, learner=...)")
+        return chosen.matrix(self._events.read(events))
+
+    def _sklearn(self, learner: str | None, call: str) -> SklearnLearner:
+        name, _ = self._one(SklearnSpec, learner, call)
+        chosen = self._learners[name]
+        assert isinstance(chosen, SklearnLearner), "its spec says so"
+        return chosen
+
+    def _one(self, kind: type[S], learner: str | None, call: str) -> tuple[str, S]:
+        """Return the one learner of a type that is meant, and its part of the spec."""
+        found = [
+            (name, settings)
+            for name, settings in self.spec.learners.items()
+            if isinstance(settings, kind) and learner in (None, name)
+        ]
+        if len(found) != 1:
+            raise SpecError(
+                f"learner {learner!r}: the spec's learners of type"
+                f" {kind.__struct_config__.tag} are {[name for name, _ in found]}, expected one:"
+                f" name it, as in {call}"
+            )
+        return found[0]
 
 
 def open_model(store: Store, version: int | None = None) -> Model:
@@ -137,4 +179,5 @@ def open_model(store: Store, version: int | None = None) -> Model:
     if not 0 <= at <= head:
         raise StoreError(f"{store.url} has no version {at}: the newest is {head}")
     spec = read_spec(store)
-    return Model(at, EventReader(spec), parameters_at(store, make_learners(spec), at))
+    time_ms = read_manifest(store, at).time_ms
+    return Model(at, time_ms, EventReader(spec), parameters_at(store, make_learners(spec), at))

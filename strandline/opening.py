@@ -4,6 +4,7 @@ A fresh start begins a run and takes the stream over; a restore opens the same r
 is found by its key, so an attempt repeated after a crash or a lost answer finds what it made.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +15,7 @@ from strandline.commit import ReadVersion, compare
 from strandline.errors import (
     Gap,
     Rival,
+    SecondStream,
     SourceRecreated,
     StoreDamaged,
     StreamContested,
@@ -39,7 +41,8 @@ class Opening:
 
     `positions` are the partitions of the source. On a fresh start those that the store knows go
     on where the store stands, and only the others start as given here; on a restore they are the
-    restored state's and must equal the store's.
+    restored state's and must equal the store's. `one_stream` names tables whose merge rule does not
+    commute: with any of them the store takes no second stream.
     """
 
     stream: str
@@ -49,6 +52,7 @@ class Opening:
     source: dict[str, str]
     time_ms: int
     takeover: bool = False
+    one_stream: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class CreateOpen:
     manifest: bytes
 
 
-OpenDecision = CreateOpen | OpenFound | Superseded | Rival | Gap | StreamContested
+OpenDecision = CreateOpen | OpenFound | Superseded | Rival | Gap | StreamContested | SecondStream
 
 
 def find_open(store: Store, stream: str, key: OpenKey) -> OpenFound | None:
@@ -76,6 +80,14 @@ def find_open(store: Store, stream: str, key: OpenKey) -> OpenFound | None:
     read = partial(manifest_bytes, store)
     entry = parse_manifest(read(store.head())).streams.get(stream)
     return None if entry is None else _find(entry, _opens(entry, read, stream), stream, key)
+
+
+def check_one_stream(store: Store, stream: str, one_stream: tuple[str, ...]) -> None:
+    """Raise `SecondStream` if `append_open` would: for those who open elsewhere, later."""
+    streams = parse_manifest(manifest_bytes(store, store.head())).streams
+    refusal = _refuse_second(streams, stream, one_stream)
+    if refusal is not None:
+        raise refusal
 
 
 def append_open(
@@ -88,6 +100,7 @@ def append_open(
     source: dict[str, str],
     time_ms: int,
     takeover: bool = False,
+    one_stream: tuple[str, ...] = (),
 ) -> int:
     """Append the open, or find that it was appended before; return its version, durable.
 
@@ -103,8 +116,10 @@ def append_open(
         A fresh start of a stream that began with another source: its positions mean nothing there.
     StreamContested
         Too many runs took the stream over in the last minute, and `takeover` is not set.
+    SecondStream
+        The store holds another stream, and `one_stream` names a table.
     """
-    wanted = Opening(stream, run, key, positions, source, time_ms, takeover)
+    wanted = Opening(stream, run, key, positions, source, time_ms, takeover, one_stream)
     head = 0
     while True:
         head = store.head(head)
@@ -154,7 +169,7 @@ def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:
     found = None if entry is None else _find(entry, opens, wanted.stream, wanted.key)
     if found is not None:
         return found if found.in_force else _superseded(head, entry, wanted)
-    refusal = (
+    refusal = _refuse_second(parent.streams, wanted.stream, wanted.one_stream) or (
         _refuse_start(opens, wanted)
         if wanted.key.restored is None
         else _refuse_restore(head, entry, wanted)
@@ -181,6 +196,20 @@ def _find(entry: StreamEntry, opens: list[Manifest], stream: str, key: OpenKey) 
             found = manifest.streams[stream]
             return OpenFound(manifest.version, found, in_force=found.run == entry.run)
     return None
+
+
+def _refuse_second(
+    streams: Collection[str], stream: str, one_stream: tuple[str, ...]
+) -> SecondStream | None:
+    """Rows that two streams change in turn hold what the order of their commits makes of them."""
+    others = sorted(set(streams) - {stream})
+    if not others or not one_stream:
+        return None
+    return SecondStream(
+        f"stream {stream}: the store is fed by stream {', '.join(others)}, and what table"
+        f" {', '.join(one_stream)} holds depends on the order of commits, so it takes one"
+        " stream only; feed both topics into one stream, or keep a store for each"
+    )
 
 
 def _refuse_start(opens: list[Manifest], wanted: Opening) -> StreamContested | None:

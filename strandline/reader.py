@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.base import add_changes, parameters_at, read_changes, read_spec, schemas_of
+from strandline.base import is_covered, parameters_at, read_changes, read_spec, schemas_of
 from strandline.delta import ModelChanges
-from strandline.errors import StoreDamaged, StrandlineError
+from strandline.errors import FileMissing, StoreDamaged, StrandlineError
 from strandline.learners.loading import make_learners
 from strandline.manifest import parse_manifest
 from strandline.model import Event, EventReader, Model, Predictions
 from strandline.store.base import Store
-from strandline.tables import Parameters
+from strandline.store.chain import read_manifest
+from strandline.tables import Parameters, apply_changes
 
 AFTER_ERROR_MS: Final = 500
 """A version that could not be taken up is tried again after this time."""
@@ -32,37 +33,53 @@ class Follower:
     def __init__(self, store: Store) -> None:
         self._store = store
         spec = read_spec(store)
-        learners = make_learners(spec)
-        self._schemas = schemas_of(learners)
+        self._learners = make_learners(spec)
+        self._schemas = schemas_of(self._learners)
         self._events = EventReader(spec)
-        version = store.head()
-        self._serving = parameters_at(store, learners, version)
-        self.model = Model(version, self._events, self._serving)
+        self._open_head()
+
+    def step(self) -> bool:
+        """Take up every version at hand; whether there was one. An error changes nothing.
+
+        Where compaction has removed what lies between, head is opened anew.
+        """
+        try:
+            return self._take_up()
+        except FileMissing:
+            if not is_covered(self._store, self.model.version):
+                raise
+        self._open_head(self.model.version)
+        return True
+
+    def _open_head(self, at_least: int = 0) -> None:
+        head = read_manifest(self._store, self._store.head(at_least))
+        self._serving = parameters_at(self._store, self._learners, head.version)
+        self.model = Model(head.version, head.time_ms, self._events, self._serving)
         self._spare: Parameters | None = None
         self._spare_model: weakref.ref[Model] | None = None
         self._missed: list[ModelChanges] = []
 
-    def step(self) -> bool:
-        """Take up every version at hand; whether there was one. An error changes nothing."""
-        version, files = self.model.version, []
+    def _take_up(self) -> bool:
+        version, time_ms, files = self.model.version, 0, []
         while (data := self._store.manifest(version + 1)) is not None:
-            files += read_changes(self._store, parse_manifest(data), self._schemas)
-            version += 1
+            manifest = parse_manifest(data)
+            files += read_changes(self._store, manifest, self._schemas)
+            version, time_ms = version + 1, manifest.time_ms
         if version == self.model.version:
             return False
         tables = self._tables_to_change()
-        add_changes(tables, files)
+        apply_changes(tables, files)
         self._spare, self._spare_model = self._serving, weakref.ref(self.model)
         self._missed = files
         self._serving = tables
-        self.model = Model(version, self._events, tables)
+        self.model = Model(version, time_ms, self._events, tables)
         return True
 
     def _tables_to_change(self) -> Parameters:
         """Return tables at the served version that no model is bound to."""
         free = self._spare_model is not None and self._spare_model() is None
         if self._spare is not None and free:
-            add_changes(self._spare, self._missed)
+            apply_changes(self._spare, self._missed)
             return self._spare
         return {name: table.copy() for name, table in self._serving.items()}
 

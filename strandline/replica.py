@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
-from strandline.base import add_changes, parameters_at, read_changes, schemas_of
+from strandline.base import is_covered, parameters_at, read_changes, schemas_of
+from strandline.errors import FileMissing
 from strandline.learners.base import Learner
 from strandline.manifest import Manifest, parse_manifest
 from strandline.store.base import Store
-from strandline.tables import Changes, Parameters
+from strandline.store.chain import read_manifest
+from strandline.tables import Changes, Parameters, apply_changes
 
 Key = TypeVar("Key")
 
@@ -21,7 +23,7 @@ class Pending(NamedTuple, Generic[Key]):
 
 
 class Replica(Generic[Key]):
-    """`local` = `published` at `version` + the pending changes, added in order.
+    """`local` = `published` at `version` + the pending changes, applied in order.
 
     `local` may be changed freely between calls, on rows that the next `push` or `reset` names:
     those rows are rebuilt from their parts, never corrected. So `local` has, after every call, the
@@ -31,7 +33,7 @@ class Replica(Generic[Key]):
     """
 
     def __init__(self, store: Store, learners: Mapping[str, Learner], version: int) -> None:
-        self._store = store
+        self._store, self._learners = store, learners
         self._schemas = schemas_of(learners)
         self.version = version
         self.published = parameters_at(store, learners, version)
@@ -61,19 +63,38 @@ class Replica(Generic[Key]):
         assert manifest.version == self.version + 1, (manifest.version, self.version)
         files = read_changes(self._store, manifest, self._schemas)
         touched = [*files, *(pending.changes for pending in self.pending)]
-        add_changes(self.published, files)
+        apply_changes(self.published, files)
         self.version = manifest.version
         self.pending = [pending for pending in self.pending if not contained(pending.key)]
         self._rebuild(touched)
 
     def catch_up(self, contained: Callable[[Manifest, Key], bool]) -> None:
-        """Adopt every version at hand, oldest first, waiting for none."""
+        """Adopt every version at hand, oldest first, waiting for none.
+
+        Where compaction has removed what lies between, head is opened anew: the same bits.
+        """
         while (data := self._store.manifest(self.version + 1)) is not None:
             manifest = parse_manifest(data)
-            self.adopt(manifest, partial(contained, manifest))
+            try:
+                self.adopt(manifest, partial(contained, manifest))
+            except FileMissing:
+                if not is_covered(self._store, self.version):
+                    raise
+                self._open_head(contained)
+
+    def _open_head(self, contained: Callable[[Manifest, Key], bool]) -> None:
+        head = self._store.head(self.version)
+        self.published = parameters_at(self._store, self._learners, head)
+        pending = self.pending
+        for version in range(self.version + 1, head + 1):
+            manifest = read_manifest(self._store, version)
+            pending = [own for own in pending if not contained(manifest, own.key)]
+        self.version, self.pending = head, pending
+        self.local = {name: table.copy() for name, table in self.published.items()}
+        apply_changes(self.local, (own.changes for own in pending))
 
     def _rebuild(self, touched: Iterable[Mapping[str, Changes]]) -> None:
         for changes in touched:
             for name, change in changes.items():
                 self.local[name].assign(change.rows, self.published[name].gather(change.rows))
-        add_changes(self.local, (pending.changes for pending in self.pending))
+        apply_changes(self.local, (pending.changes for pending in self.pending))

@@ -1,10 +1,10 @@
-"""Parameters as tables of rows, and changes of them.
+"""Parameters as tables of rows, changes of them, and how a change is applied.
 
 A row id is an unsigned integer (a hashed slot or a hashed key), a row a short vector of one
 declared type. An absent row reads as zero, so a table is a function of its non-zero rows alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
@@ -17,6 +17,9 @@ from strandline.arrays import read_only
 
 Rows = NDArray[np.unsignedinteger[Any]]
 Values = NDArray[Any]
+
+Operation = Literal["add", "max", "set"]
+"""What a change does to a row: adds to it, raises it element by element, or takes its place."""
 
 _SPARSE_ROWS_MIN = 64
 
@@ -34,12 +37,15 @@ class TableSchema(msgspec.Struct, frozen=True):
         The type of every number.
     row_count
         Row ids of a dense table lie in [0, row_count). None: a sparse table of 64-bit ids.
+    operation
+        What every change of the table does, a worker's and a version's.
     """
 
     name: str
     width: int
     dtype: Literal["float32", "float64", "int64"]
     row_count: int | None = None
+    operation: Operation = "add"
 
     @property
     def row_dtype(self) -> np.dtype[Any]:
@@ -81,18 +87,19 @@ class TableSchema(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Change per row: what a delta file holds of one table (operation add).
+    """Change per row: what a delta file holds of one table.
 
-    `rows` are sorted and unique; `add` is [n, width] in the table's dtype.
+    `rows` are sorted and unique; `values` [n, width] in the table's dtype are what the table's
+    operation takes: what is added, or the largest value seen, or the new row.
     """
 
     rows: Rows
-    add: Values
+    values: Values
 
     @property
     def finite(self) -> bool:
         """Whether every number is finite."""
-        return bool(np.isfinite(self.add).all())
+        return bool(np.isfinite(self.values).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,7 @@ class TableDelta(Changes):
     @property
     def finite(self) -> bool:
         """Whether every number is finite, the stats' too."""
-        return all(bool(np.isfinite(a).all()) for a in (self.add, *self.stats.values()))
+        return all(bool(np.isfinite(a).all()) for a in (self.values, *self.stats.values()))
 
 
 class Table(Protocol):
@@ -134,6 +141,27 @@ class Table(Protocol):
 
 
 Parameters = dict[str, Table]
+
+
+def apply_changes(parameters: Parameters, files: Iterable[Mapping[str, Changes]]) -> None:
+    """Apply changes to the parameters, in place and in order: worker, merger, reader and base."""
+    for changes in files:
+        for name, change in changes.items():
+            _apply(parameters[name], change)
+
+
+def _apply(table: Table, change: Changes) -> None:
+    rows, values = change.rows, change.values
+    match table.schema.operation:
+        case "add":
+            table.add(rows, values)
+        case "max":
+            table.schema.check(rows, values)
+            before = table.gather(rows)
+            # np.maximum may pick either of 0.0 and -0.0; everybody must hold the same bits.
+            table.assign(rows, np.where(values > before, values, before))
+        case "set":
+            table.assign(rows, values)
 
 
 class DenseTable:

@@ -30,9 +30,11 @@ from typing import Final, Self
 
 import numpy as np
 
+from strandline.base import read_spec
 from strandline.block import Block, Mark, Span
 from strandline.commit import commit
 from strandline.errors import CommitRefused, SourceRecreated, StrandlineError
+from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
 from strandline.opening import append_open
@@ -82,6 +84,8 @@ def open_stream(
         If the stream began with another source.
     StreamContested
         If several runs superseded each other within the last minute.
+    SecondStream
+        If the store is fed by another stream, and a merge rule of the spec does not commute.
     """
     origin = dict(source or {})
     entry = read_manifest(store, store.head()).streams.get(name)
@@ -101,6 +105,7 @@ def open_stream(
         source=origin,
         time_ms=clock_ms(),
         takeover=takeover,
+        one_stream=one_stream_tables(make_learners(read_spec(store))),
     )
     return Stream(store, name, run, version, clock_ms)
 

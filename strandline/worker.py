@@ -166,7 +166,12 @@ class Worker:
         for name, learner in self._learners.items():
             predictions = learner.learn(batch) if batch.rows else None
             if predictions is not None:
-                sums = prequential_sums(predictions, batch.labels, batch.weights)
+                sums = prequential_sums(
+                    predictions,
+                    batch.labels,
+                    batch.weights,
+                    probabilities=learner.predicts == "probability",
+                )
                 self._epoch.prequential.setdefault(name, []).append(sums)
         self._read += len(records.values)
         self._rejected += len(rejections)
@@ -202,7 +207,7 @@ def _reason_to_refuse(
     for name, delta in tables.items():
         if not delta.finite:
             return f"table {name}: a change is not finite"
-        size += sum(part.nbytes for part in (delta.rows, delta.add, *delta.stats.values()))
+        size += sum(part.nbytes for part in (delta.rows, delta.values, *delta.stats.values()))
     if size > DELTA_BYTES_MAX:
         return f"{size} bytes, at most {DELTA_BYTES_MAX} are allowed"
     for name, part in sums.items():

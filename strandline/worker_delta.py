@@ -17,7 +17,7 @@ from strandline.tensors import Tensors, decode, encode
 
 _HEADER: Final = "header"
 _REJECTS: Final = "rejects"
-_FIXED: Final = ("rows", "add")
+_FIXED: Final = ("rows", "values")
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,7 +81,7 @@ class WorkerDelta(Header, frozen=True, kw_only=True):
         tensors: Tensors = {_REJECTS: np.frombuffer(self.rejects, np.uint8)}
         for name, delta in self.tables.items():
             tensors[f"{name}/rows"] = delta.rows
-            tensors[f"{name}/add"] = delta.add
+            tensors[f"{name}/values"] = delta.values
             tensors |= {f"{name}/{stat}": values for stat, values in delta.stats.items()}
         header = {name: getattr(self, name) for name in Header.__struct_fields__}
         text = canonical_json(msgspec.to_builtins(header)).decode("ascii")
@@ -112,4 +112,4 @@ def _table_delta(name: str, parts: Tensors) -> TableDelta:
     if missing:
         raise DeltaDamaged(f"a worker's delta of table {name!r} without {missing}")
     stats = {part: parts[part] for part in sorted(parts) if part not in _FIXED}
-    return TableDelta(parts["rows"], parts["add"], stats)
+    return TableDelta(parts["rows"], parts["values"], stats)

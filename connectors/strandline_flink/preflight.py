@@ -10,6 +10,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from strandline.errors import EnvironmentUnfit
+from strandline.learners.loading import make_learners, one_stream_tables
+from strandline.opening import check_one_stream
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline_flink import jars
@@ -107,7 +109,9 @@ def check(options: JobOptions) -> Checked:
     SpecError
         The spec cannot be read.
     EnvironmentUnfit
-        No broker, no topic, wrong credentials, no Java.
+        No broker, no topic, wrong credentials, no Java, no scikit-learn where the spec needs it.
+    SecondStream
+        The store is fed by another stream, and a merge rule of the spec does not commute.
     StoreError
         The store cannot be read or written, or holds another spec.
     """
@@ -116,6 +120,7 @@ def check(options: JobOptions) -> Checked:
     topic = Topic(options.bootstrap, options.topic, KafkaSettings.load(options.kafka_config))
     partitions = topic.partitions()
     store = create_store(options.store_url, spec)
+    check_one_stream(store, options.stream, one_stream_tables(make_learners(spec)))
     jars.paths("connector")
     jars.compiled()
     return Checked(store, topic, partitions)

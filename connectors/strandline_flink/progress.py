@@ -62,7 +62,9 @@ class Progress:
     def log_loss(self) -> dict[str, float]:
         """Mean log-loss per learner, of predictions made before each event was learned."""
         return {
-            name: sums.log_loss / sums.weight for name, sums in self._sums.items() if sums.weight
+            name: sums.log_loss / sums.weight
+            for name, sums in self._sums.items()
+            if sums.weight and sums.log_loss is not None
         }
 
     def summary(self) -> dict[str, Any]:

@@ -4,45 +4,83 @@ import signal
 import threading
 from typing import Annotated
 
+import msgspec
 import typer
 
 from strandline.cli.arguments import Json, StoreUrl
-from strandline.cli.output import out, print_json
-from strandline.compactor import Compactor
+from strandline.cli.output import count, out, print_json
+from strandline.compactor import Collected, Compactor
 from strandline.store import Store, open_store
 
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until interrupted.")]
 Every = Annotated[int, typer.Option("--every", min=1, help="Versions from base to base.")]
+Keep = Annotated[
+    int | None,
+    typer.Option(
+        "--keep-versions",
+        metavar="N",
+        min=0,
+        show_default=False,
+        help="Remove the data of versions more than N below head, once a base covers it.",
+    ),
+]
+Gc = Annotated[
+    bool, typer.Option("--gc", help="Remove what no commit can name any more; pack old versions.")
+]
 
 
 def command(
-    store: StoreUrl, follow: Follow = False, every: Every = 100, json: Json = False
+    store: StoreUrl,
+    *,
+    follow: Follow = False,
+    every: Every = 100,
+    keep_versions: Keep = None,
+    gc: Gc = False,
+    json: Json = False,
 ) -> None:
     """Write bases: full copies of the parameters at some versions.
 
     A reader opens the newest base and applies only the deltas after it. Compacting changes no
-    version, and several compactors of one store do no harm.
+    version, and several compactors of one store do no harm. With --keep-versions, older versions
+    can no longer be opened and their rejected events are gone; what they record stays.
 
-    Example: `strandline compact ./model --follow`
+    Example: `strandline compact ./model --follow --keep-versions 1000`
     """
 
     opened = open_store(store)
-    compactor = Compactor(opened, every=every)
+    collects = gc or keep_versions is not None
+    compactor = Compactor(opened, every=every, keep_versions=keep_versions)
     compactor.run_once()
-    report(opened, json)
+    report(opened, compactor.collect() if collects else Collected(), json=json)
     if follow:
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        compactor.follow(stop)
-        report(opened, json)
+        compactor.follow(stop, collect=collects)
+        report(opened, Collected(), json=json)
 
 
-def report(store: Store, json: bool) -> None:
-    """Print which versions have a base."""
+def report(store: Store, done: Collected, *, json: bool) -> None:
+    """Print which versions have a base, and what was removed."""
     bases = store.bases()
     if json:
-        print_json({"bases": bases, "head": store.head(), "store": store.url})
-    else:
-        newest = f"the newest at version {bases[-1]}" if bases else "none needed yet"
-        out().print(f"{store.url}: bases: {len(bases)}, {newest}; head is {store.head()}")
+        print_json(
+            {
+                "bases": bases,
+                "head": store.head(),
+                "collected": msgspec.to_builtins(done),
+                "store": store.url,
+            }
+        )
+        return
+    newest = f"the newest at version {bases[-1]}" if bases else "none needed yet"
+    gone = (
+        f"; removed {count(done.files)} files, {count(done.bases)} bases,"
+        f" {count(done.leftovers)} left over by dead writers;"
+        f" packed {count(done.packed)} folders of versions"
+        if done != Collected()
+        else ""
+    )
+    out().print(
+        f"{store.url}: bases: {len(bases)}, {newest}; head is {store.head()}{gone}", soft_wrap=True
+    )

@@ -48,8 +48,13 @@ def figures_of(manifest: Manifest) -> Figures:
 
 
 def log_loss(sums: Prequential) -> float | None:
-    """Mean log-loss in nats per unit of weight, of predictions made before learning."""
-    return sums.log_loss / sums.weight if sums.weight > 0 else None
+    """Mean log-loss in nats per unit of weight, of probabilities predicted before learning."""
+    return sums.log_loss / sums.weight if sums.weight > 0 and sums.log_loss is not None else None
+
+
+def squared_error(sums: Prequential) -> float | None:
+    """Mean squared error per unit of weight, of predictions made before learning."""
+    return sums.squared_error / sums.weight if sums.weight > 0 else None
 
 
 def calibration(sums: Prequential) -> float | None:

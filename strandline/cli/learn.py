@@ -11,10 +11,11 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from strandline.cli.arguments import Json, SpecFile
-from strandline.cli.figures import calibration, log_loss
+from strandline.cli.figures import calibration, log_loss, squared_error
 from strandline.cli.lines import read_lines
 from strandline.cli.output import count, err, out, print_json, printable, ratio
 from strandline.local import learn
+from strandline.manifest import Prequential
 from strandline.spec import Spec
 from strandline.store import create_store
 
@@ -69,8 +70,8 @@ def command(
         print_json(document | {"store": opened.url})
         return
     quality = "".join(
-        f"; {name}: log-loss {ratio(losses[name])}, calibration {ratio(ratios[name], 3)}"
-        for name in sorted(losses)
+        f"; {name}: {error_text(sums)}, calibration {ratio(ratios[name], 3)}"
+        for name, sums in sorted(summary.prequential.items())
     )
     skipped = f", {count(summary.skipped)} known before" if summary.skipped else ""
     out().print(
@@ -78,6 +79,13 @@ def command(
         f"rejected{skipped}{quality}; head is version {summary.version}",
         soft_wrap=True,
     )
+
+
+def error_text(sums: Prequential) -> str:
+    """How far the predictions were off: log-loss of probabilities, squared error of all others."""
+    if sums.log_loss is not None:
+        return f"log-loss {ratio(log_loss(sums))}"
+    return f"squared error {ratio(squared_error(sums))}"
 
 
 def open_input(path: str, stack: ExitStack) -> BinaryIO:

@@ -46,7 +46,7 @@ def command(
     with ExitStack() as stack:
         reader = stack.enter_context(Reader(opened)) if follow else None
         fixed = None if reader else open_model(opened, version)
-        for line in events_from(sys.stdin.buffer):
+        for number, line in events_from(sys.stdin.buffer):
             model = reader.model if reader else fixed
             assert model is not None, "one of the two is there"
             total += 1
@@ -54,18 +54,18 @@ def command(
                 scores = model.predict([line], learner)
             except EventRejected as error:
                 failed += 1
-                show_error(str(error), json)
+                show_error(number, str(error), json)
             else:
                 show_score(float(scores.scores[0]), scores.version, json)
     if failed:
         raise EventRejected(f"{failed} of {total} events could not be decoded, see the output")
 
 
-def events_from(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines that hold something; tell a person at a terminal what is expected."""
+def events_from(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that hold something, numbered from 1; say at a terminal what is expected."""
     if stream.isatty():
         err().print("events, one JSON object a line; Ctrl-D ends", style="dim")
-    return (line for line in read_lines(stream) if line.strip())
+    return ((number, line) for number, line in enumerate(read_lines(stream), 1) if line.strip())
 
 
 def show_score(score: float, version: int, json: bool) -> None:
@@ -76,9 +76,9 @@ def show_score(score: float, version: int, json: bool) -> None:
         print(f"{score:.6f}  version {version}", flush=True)
 
 
-def show_error(message: str, json: bool) -> None:
+def show_error(number: int, message: str, json: bool) -> None:
     """Print one line in place of a prediction."""
     if json:
-        print_json_line({"error": message})
+        print_json_line({"error": message, "line": number})
     else:
-        out().print(f"error: {printable(message)}", soft_wrap=True)
+        out().print(f"error: line {number}: {printable(message)}", soft_wrap=True)

@@ -12,7 +12,7 @@ from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.output import out, print_json
 from strandline.cli.rejected import rejected_events
 from strandline.cli.version_view import rejected_table, sections
-from strandline.errors import StoreError
+from strandline.errors import StoreError, VersionGone
 from strandline.manifest import Manifest, TrainBody
 from strandline.store import Store, open_store
 from strandline.store.chain import log as manifests
@@ -70,7 +70,12 @@ def show_rejected(store: Store, version: int | None, limit: int, json: bool) -> 
     found: list[dict[str, Any]] = []
     for manifest in newest(store) if version is None else [read_manifest(store, version)]:
         if isinstance(manifest.body, TrainBody) and manifest.body.rejects.file is not None:
-            found += rejected_events(store, manifest.version, manifest.body.rejects.file)
+            try:
+                found += rejected_events(store, manifest.version, manifest.body.rejects.file)
+            except VersionGone:
+                if version is not None:
+                    raise
+                break  # all older ones are gone as well
         if len(found) >= limit:
             break
     if json:

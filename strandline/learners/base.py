@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.features import Batch
+from strandline.spec import Predicts
 from strandline.tables import Parameters, TableDelta, TableSchema
 
 
@@ -26,6 +27,13 @@ class Learner(Protocol):
     def rules(self) -> Mapping[str, str]:
         """Merge rule by table name."""
 
+    @property
+    def predicts(self) -> Predicts | None:
+        """What a prediction is: a probability, a class (0 or 1), a number, or None: there is none.
+
+        Probabilities are scored by log-loss, all predictions by squared error.
+        """
+
     def bind(self, parameters: Parameters) -> None:
         """Take the tables to read, and to update in place, and begin a new epoch.
 
@@ -39,13 +47,13 @@ class Learner(Protocol):
         Returns
         -------
         NDArray or None
-            Per event the probability predicted before it was learned, in [0, 1] and unclipped
-            (sums over it clip, see `strandline.prequential`); None if the learner does not
-            predict.
+            Per event the prediction made before it was learned; probabilities in [0, 1] and
+            unclipped (sums over them clip, see `strandline.prequential`). None if the learner
+            does not predict.
         """
 
     def predict(self, batch: Batch) -> NDArray[np.float32] | None:
-        """Return the probability of each event, as `learn` would; changes nothing.
+        """Return the prediction of each event, as `learn` would; changes nothing.
 
         Threads may call it at once, as long as none learns or binds.
         """
@@ -53,5 +61,7 @@ class Learner(Protocol):
     def take_delta(self) -> dict[str, TableDelta]:
         """Return what was learned since the epoch began, by table, and begin a new epoch.
 
-        Every table is named, also one without changes. Costs what the epoch touched.
+        Every table is named, also one without changes. Costs what the epoch touched. A learner
+        that gathers events into mini-batches learns the last, shorter one here, and changes its
+        tables once more.
         """

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.features import Batch
-from strandline.spec import CountsSpec
-from strandline.tables import Parameters, SparseTable, TableDelta, TableSchema
+from strandline.spec import CountsSpec, Predicts
+from strandline.tables import Parameters, Rows, SparseTable, TableDelta, TableSchema
 
 
 class Counts:
@@ -30,6 +30,7 @@ class Counts:
         table = f"{name}.counts"
         self.tables = (TableSchema(table, 2, "int64"),)
         self.rules: Mapping[str, str] = {table: spec.merge}
+        self.predicts: Predicts | None = None
         self._field = np.uint16(field)
         self._table: SparseTable | None = None
         self._learned = SparseTable(self.tables[0])
@@ -44,12 +45,7 @@ class Counts:
 
     def learn(self, batch: Batch) -> None:
         assert self._table is not None, "the learner is bound to no parameters"
-        events, keys = _distinct(batch, self._field)
-        rows, index = np.unique(keys, return_inverse=True)
-        positive = batch.labels[events] > 0
-        changes = np.empty((len(rows), 2), np.int64)
-        changes[:, 0] = np.bincount(index, minlength=len(rows))
-        changes[:, 1] = np.bincount(index[positive], minlength=len(rows))
+        rows, changes = count_values(batch, self._field)
         self._table.add(rows, changes)
         self._learned.add(rows, changes)
 
@@ -61,6 +57,17 @@ class Counts:
         rows, add = self._learned.items()
         self._learned = SparseTable(schema)
         return {schema.name: TableDelta(rows, add)}
+
+
+def count_values(batch: Batch, field: np.uint16) -> tuple[Rows, NDArray[np.int64]]:
+    """Return the field's keys, sorted, and the events and positive events of each."""
+    events, keys = _distinct(batch, field)
+    rows, index = np.unique(keys, return_inverse=True)
+    positive = batch.labels[events] > 0
+    counts = np.empty((len(rows), 2), np.int64)
+    counts[:, 0] = np.bincount(index, minlength=len(rows))
+    counts[:, 1] = np.bincount(index[positive], minlength=len(rows))
+    return rows, counts
 
 
 def _distinct(batch: Batch, field: np.uint16) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

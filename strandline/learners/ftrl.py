@@ -14,7 +14,7 @@ from strandline.learners.ftrl_kernel import (
     learn_events,
     predict_events,
 )
-from strandline.spec import FtrlSpec
+from strandline.spec import FtrlSpec, Predicts
 from strandline.tables import DenseTable, Parameters, TableDelta, TableSchema, Values
 
 Floats = NDArray[np.float64]
@@ -40,6 +40,7 @@ class Ftrl:
         table = f"{name}.zn"
         self.tables = (TableSchema(table, 2, "float32", 1 << spec.bits),)
         self.rules: Mapping[str, str] = {table: spec.merge}
+        self.predicts: Predicts | None = "probability"
         self._rates = (spec.alpha, spec.beta, spec.l1, spec.l2)
         self._selected = np.zeros(_FIELD_COUNT, np.bool_)
         self._selected[[*fields, BIAS_FIELD]] = True

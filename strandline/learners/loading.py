@@ -4,11 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from strandline.errors import SpecError
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners.base import Learner
 from strandline.learners.counts import Counts
+from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
-from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, Spec
+from strandline.learners.sklearn_learner import SklearnLearner
+from strandline.merge import ONE_STREAM, OPERATIONS
+from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
 from strandline.tables import Parameters, empty_table
 
 
@@ -27,7 +31,10 @@ def make_learners(spec: Spec) -> dict[str, Learner]:
     'ctr.zn'
     """
     fields = {name: index for index, name in enumerate(spec.features)}
-    return {name: _make(name, settings, fields) for name, settings in spec.learners.items()}
+    made = {name: _make(name, settings, fields, spec) for name, settings in spec.learners.items()}
+    for name, learner in made.items():
+        _check(name, learner)
+    return made
 
 
 def empty_parameters(learners: Mapping[str, Learner]) -> Parameters:
@@ -37,6 +44,18 @@ def empty_parameters(learners: Mapping[str, Learner]) -> Parameters:
         for learner in learners.values()
         for schema in learner.tables
     }
+
+
+def one_stream_tables(learners: Mapping[str, Learner]) -> tuple[str, ...]:
+    """Return the tables whose rules do not commute: they take no second stream."""
+    return tuple(
+        sorted(
+            name
+            for learner in learners.values()
+            for name, rule in learner.rules.items()
+            if rule in ONE_STREAM
+        )
+    )
 
 
 def warm_up() -> None:
@@ -65,9 +84,29 @@ def warm_up() -> None:
             parameters[name].gather(delta.rows)
 
 
-def _make(name: str, settings: LearnerSpec, fields: Mapping[str, int]) -> Learner:
+def _check(name: str, learner: Learner) -> None:
+    """Refuse a learner of another package whose tables cannot be merged as they say."""
+    for schema in learner.tables:
+        rule = learner.rules.get(schema.name)
+        if not schema.name.startswith(f"{name}.") or OPERATIONS.get(str(rule)) != schema.operation:
+            raise SpecError(
+                f"learners.{name}: its table {schema.name} has operation {schema.operation!r} and"
+                f" rule {rule!r}, expected a name that begins with {name}. and one of the rules"
+                f" {[r for r, operation in OPERATIONS.items() if operation == schema.operation]}:"
+                " this is a fault of the learner's package"
+            )
+
+
+def _make(name: str, settings: LearnerSpec, fields: Mapping[str, int], spec: Spec) -> Learner:
     match settings:
         case FtrlSpec():
             return Ftrl(name, settings, [fields[feature] for feature in settings.features])
         case CountsSpec():
-            return Counts(name, settings, fields[settings.feature])
+            counts = Counts if settings.half_life_s is None else DecayedCounts
+            return counts(name, settings, fields[settings.feature])
+        case SklearnSpec():
+            return SklearnLearner(
+                name, settings, [fields[feature] for feature in settings.features]
+            )
+        case PluginSpec():
+            return settings.make(name, spec)

@@ -17,14 +17,24 @@ Indices = list[NDArray[np.intp]]
 class Gathered:
     """Several workers' deltas of one table, aligned.
 
-    `rows` is the sorted union of their rows, `indices` where each delta's rows lie in it,
-    `total` the sum of their changes [n, width] in worker order, float64 or int64.
+    `rows` is the sorted union of their rows, `indices` where each delta's rows lie in it.
     """
 
+    schema: TableSchema
     rows: Rows
     indices: Indices
-    total: Values
     deltas: Sequence[TableDelta]
+
+    @property
+    def pieces(self) -> list[Values]:
+        """The values of each delta."""
+        return [delta.values for delta in self.deltas]
+
+    def total(self) -> Values:
+        """Return the sum of the values [n, width] in worker order, float64 or int64."""
+        shape = (len(self.rows), self.schema.width)
+        zeros = np.zeros(shape, accumulator(self.schema.value_dtype))
+        return sum_pieces(self.indices, self.pieces, zeros)
 
     @property
     def workers(self) -> NDArray[np.float64]:
@@ -40,11 +50,9 @@ class Gathered:
 
 
 def gather_deltas(deltas: Sequence[TableDelta], schema: TableSchema) -> Gathered:
-    """Align the deltas and sum their changes in the given order."""
+    """Align the deltas, in the given order."""
     rows, indices = gather_rows([delta.rows for delta in deltas], schema.row_dtype)
-    zeros = np.zeros((len(rows), schema.width), accumulator(schema.value_dtype))
-    total = sum_pieces(indices, [delta.add for delta in deltas], zeros)
-    return Gathered(rows, indices, total, deltas)
+    return Gathered(schema, rows, indices, deltas)
 
 
 def gather_rows(pieces: Sequence[Rows], dtype: np.dtype[Any]) -> tuple[Rows, Indices]:
@@ -74,6 +82,22 @@ def sum_pieces(indices: Indices, pieces: Sequence[Values], total: NDArray[Any]) 
     for index, piece in zip(indices, pieces, strict=True):
         total[index] += piece
     return total
+
+
+def largest_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> Values:
+    """Fill `out` with the largest number per element, and return it; every row is in a piece."""
+    out.fill(np.iinfo(out.dtype).min if out.dtype.kind == "i" else -np.inf)
+    for index, piece in zip(indices, pieces, strict=True):
+        out[index] = np.maximum(out[index], piece)
+    out += out.dtype.type(0)  # -0.0 becomes 0.0: np.maximum may pick either
+    return out
+
+
+def last_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> Values:
+    """Fill `out` with each row of the last piece that holds it, and return it."""
+    for index, piece in zip(indices, pieces, strict=True):
+        out[index] = piece
+    return out
 
 
 def _magnitude(values: Values) -> int:

@@ -21,9 +21,11 @@ from strandline.merge.gathering import (
     accumulator,
     gather_deltas,
     gather_rows,
+    largest_pieces,
+    last_pieces,
     sum_pieces,
 )
-from strandline.tables import Changes, Table, TableDelta, TableSchema, Values
+from strandline.tables import Changes, Operation, Table, TableDelta, TableSchema, Values
 
 Floats = NDArray[np.float64]
 
@@ -61,12 +63,22 @@ class Geometry(Protocol):
         """Return the z that gives w at n; w = 0 has many, 0 is returned."""
 
 
+@runtime_checkable
+class Decaying(Protocol):
+    """What `decay` asks of a learner whose rows are [events, positives, time_ms]."""
+
+    def at(self, rows: Values, time_ms: int) -> Values:
+        """Return the rows [k, 3] as of a time, not before their own."""
+
+
 def merge_table(
     learner: Merging,
     schema: TableSchema,
     replica: Table,
     parts: Sequence[Part],
     events: int,
+    *,
+    time_ms: int = 0,
 ) -> Changes:
     """Return the change of one table that an epoch's parts make.
 
@@ -82,6 +94,8 @@ def merge_table(
         One per worker that learned events, in any order; each delta's rows sorted and unique.
     events
         Events of the epoch that were learned, at least the sum of the parts'.
+    time_ms
+        The time of the version to be: rule `decay` takes the rows there.
 
     Raises
     ------
@@ -93,15 +107,15 @@ def merge_table(
     assert len(set(workers)) == len(workers), f"a worker has two parts: {workers}"
     assert events >= sum(part.events for part in parts), "parts have more events than the epoch"
     for part in parts:
-        schema.check(part.delta.rows, part.delta.add)
+        schema.check(part.delta.rows, part.delta.values)
     rule = learner.rules[schema.name]
     gathered = gather_deltas([part.delta for part in parts], schema)
     before = replica.gather(gathered.rows)
     with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the row's number
-        change = _RULES[rule](_Epoch(learner, before, gathered, parts, events))
-        add = change.astype(schema.value_dtype)
-        after = before + add
-    unfit = np.flatnonzero(_unfit(before, add, after))
+        change = _RULES[rule](_Epoch(learner, before, gathered, parts, events, time_ms))
+        values = change.astype(schema.value_dtype)
+        after = before + values if schema.operation == "add" else values
+    unfit = np.flatnonzero(_unfit(schema, before, values, after))
     if len(unfit):
         row = unfit[0]
         raise MergeError(
@@ -110,13 +124,14 @@ def merge_table(
             "finite numbers; the epoch is not committed: lower alpha, or look for extreme "
             "feature values or weights"
         )
-    return Changes(gathered.rows, add)
+    return Changes(gathered.rows, values)
 
 
-def compose(deltas: Sequence[TableDelta]) -> TableDelta:
+def compose(deltas: Sequence[TableDelta], schema: TableSchema) -> TableDelta:
     """Return the deltas of one table by one worker, in seq order, as one delta.
 
-    Changes and stats add up, in float64 and rounded once (integers: exactly).
+    By the table's operation changes add up, in float64 and rounded once (integers: exactly), or
+    the largest value or the last row is kept. Stats add up.
 
     Raises
     ------
@@ -134,7 +149,14 @@ def compose(deltas: Sequence[TableDelta]) -> TableDelta:
         return sum_pieces(indices, pieces, np.zeros(shape, accumulator(dtype))).astype(dtype)
 
     stats = {name: total([delta.stats[name] for delta in deltas]) for name in first.stats}
-    return TableDelta(rows, total([delta.add for delta in deltas]), stats)
+    pieces = [delta.values for delta in deltas]
+    match schema.operation:
+        case "add":
+            values = total(pieces)
+        case "max" | "set" as operation:
+            out = np.empty((len(rows), schema.width), schema.value_dtype)
+            values = (largest_pieces if operation == "max" else last_pieces)(indices, pieces, out)
+    return TableDelta(rows, values, stats)
 
 
 def matched_share(s: Floats, workers: Floats) -> Floats:
@@ -163,20 +185,19 @@ class _Epoch:
     gathered: Gathered
     parts: Sequence[Part]
     events: int
+    time_ms: int
 
 
 def _sum(epoch: _Epoch) -> Values:
     """θ' = θ + Σ d_i."""
-    return epoch.gathered.total
+    return epoch.gathered.total()
 
 
 def _mean(epoch: _Epoch) -> Values:
-    """z' = z + Σ (m_i/m) d_i;  n' = n + Q/N, with N = the number of parts."""
-    total = epoch.gathered.total
-    change = np.zeros_like(total)
+    """θ' = θ + Σ (m_i/m) d_i: the workers' mean, weighted by the events that each learned."""
+    change = np.zeros((len(epoch.gathered.rows), epoch.before.shape[1]))
     for part, index in zip(epoch.parts, epoch.gathered.indices, strict=True):
-        change[index, 0] += part.events / epoch.events * part.delta.add[:, 0].astype(np.float64)
-    change[:, 1] = total[:, 1] / max(1, len(epoch.parts))
+        change[index] += part.events / epoch.events * part.delta.values.astype(np.float64)
     return change
 
 
@@ -190,25 +211,72 @@ def _matched(epoch: _Epoch) -> Values:
     learner, before, gathered = epoch.learner, epoch.before, epoch.gathered
     assert isinstance(learner, Geometry), "rule matched needs the geometry of a gradient learner"
     z, n = before[:, 0].astype(np.float64), before[:, 1].astype(np.float64)
-    q = gathered.total[:, 1]
+    change = gathered.total()
+    q = change[:, 1]
     share_touching = gathered.stat_total("touches") / max(1, epoch.events)
     s = learner.rate(n + q) * q + np.sqrt(share_touching) * gathered.stat_total("contraction")
     workers = gathered.workers
     w = learner.weights(before) + matched_share(s, workers) * gathered.stat_total("dw")
-    change = gathered.total.copy()
     change[:, 0] = np.where((workers == 1) | (w == 0), change[:, 0], learner.state(w, n + q) - z)
     return change
+
+
+def _max(epoch: _Epoch) -> Values:
+    """θ' = max(θ, v_1, …, v_N), element by element, of what the workers saw."""
+    gathered = epoch.gathered
+    return largest_pieces(gathered.indices, gathered.pieces, np.empty_like(epoch.before))
+
+
+def _replace(epoch: _Epoch) -> Values:
+    """θ' = the row of the one worker that holds it; of two, the higher index has the last word.
+
+    Two workers share a row when events are not keyed to partitions by what the row stands for. A
+    refusal would end the job at the same events again and again; the order is the same in a replay.
+    """
+    gathered = epoch.gathered
+    return last_pieces(gathered.indices, gathered.pieces, np.empty_like(epoch.before))
+
+
+def _decay(epoch: _Epoch) -> Values:
+    """θ' = θ as of the version's time + the counts of all workers, which are as old as that."""
+    learner, gathered = epoch.learner, epoch.gathered
+    assert isinstance(learner, Decaying), "rule decay needs a learner whose rows have a time"
+    rows = learner.at(epoch.before, epoch.time_ms)
+    rows[:, 0] += gathered.stat_total("events")
+    rows[:, 1] += gathered.stat_total("positives")
+    return rows
 
 
 _RULES: Final[dict[str, Callable[[_Epoch], Values]]] = {
     "sum": _sum,
     "mean": _mean,
     "matched": _matched,
+    "max": _max,
+    "replace": _replace,
+    "decay": _decay,
 }
 
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "sum": "add",
+    "mean": "add",
+    "matched": "add",
+    "max": "max",
+    "replace": "set",
+    "decay": "set",
+}
+"""The operation of a table, by its rule."""
 
-def _unfit(before: Values, add: Values, after: Values) -> NDArray[np.bool_]:
+assert OPERATIONS.keys() == _RULES.keys(), "every rule has an operation"
+
+ONE_STREAM: Final = frozenset({"decay", "replace"})
+"""Rules that do not commute: what two streams make of a row depends on who commits first."""
+
+
+def _unfit(schema: TableSchema, before: Values, values: Values, after: Values) -> NDArray[np.bool_]:
     """Return which rows are not finite, or have wrapped around."""
-    wrong = (add < 0) != (after < before) if add.dtype.kind == "i" else ~np.isfinite(after)
+    if schema.value_dtype.kind == "f":
+        wrong = ~np.isfinite(after)
+    else:
+        wrong = ((values < 0) != (after < before)) & (schema.operation == "add")
     unfit: NDArray[np.bool_] = wrong.any(axis=1)
     return unfit

@@ -1,7 +1,9 @@
 """The spec: the immutable description of a model, from TOML text to checked values."""
 
+from strandline.spec.estimators import Predicts
 from strandline.spec.features import Category, Cross, Feature, Number
-from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec
+from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec, SklearnSpec
+from strandline.spec.plugins import PluginSpec
 from strandline.spec.spec import Label, Limits, Spec, Weight
 
 __all__ = [
@@ -14,6 +16,9 @@ __all__ = [
     "LearnerSpec",
     "Limits",
     "Number",
+    "PluginSpec",
+    "Predicts",
+    "SklearnSpec",
     "Spec",
     "Weight",
 ]

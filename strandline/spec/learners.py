@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from strandline.limits import TABLE_BITS_MAX
+from strandline.limits import SKLEARN_BITS_MAX, TABLE_BITS_MAX
+from strandline.spec.estimators import Estimator
+from strandline.spec.plugins import PluginSpec
 
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Penalty = Annotated[float, Meta(ge=0, le=1e6)]
@@ -33,9 +35,14 @@ class FtrlSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 class CountsSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
                  tag_field="type", tag="counts"):  # fmt: skip
-    """Events and positive events per value of one category."""
+    """Events and positive events per value of one category.
+
+    With `half_life_s` counts halve in that many seconds of the versions' time, and the store takes
+    one stream only.
+    """
 
     feature: str
+    half_life_s: Annotated[float, Meta(ge=1e-3, le=1e10)] | None = None
     merge: Literal["sum"] = "sum"
 
     @property
@@ -44,4 +51,25 @@ class CountsSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
         return False
 
 
-LearnerSpec = FtrlSpec | CountsSpec
+class SklearnSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
+                  tag_field="type", tag="sklearn"):  # fmt: skip
+    """A scikit-learn estimator with `partial_fit`, on `2**bits` hashed slots.
+
+    It learns in mini-batches of `batch_events`, counted from the epoch's begin. `features` are the
+    names it learns from, sorted (default: all that it can take). Rules: `mean` of linear models,
+    weighted by events, `sum` of the counts of naive Bayes, each the default.
+    """
+
+    features: Annotated[tuple[str, ...], Meta(min_length=1)]
+    estimator: Estimator
+    bits: Annotated[int, Meta(ge=1, le=SKLEARN_BITS_MAX)] = 18
+    batch_events: Annotated[int, Meta(ge=1, le=65_536)] = 1024
+    merge: Literal["mean", "sum"]
+
+    @property
+    def binary(self) -> bool:
+        """Whether the learner takes labels 0 and 1 only."""
+        return self.estimator.predicts != "value"
+
+
+LearnerSpec = FtrlSpec | CountsSpec | SklearnSpec | PluginSpec

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from strandline.limits import FEATURES_MAX, LEARNERS_MAX, NAME_PATTERN
 from strandline.spec.convert import check_word, fail
+from strandline.spec.estimators import NaiveBayes
 from strandline.spec.features import Category, Cross, Feature, Number
-from strandline.spec.learners import CountsSpec, FtrlSpec
+from strandline.spec.learners import CountsSpec, FtrlSpec, SklearnSpec
+from strandline.spec.plugins import PluginSpec
 
 if TYPE_CHECKING:
     from strandline.spec.spec import Spec
@@ -37,8 +39,17 @@ def check_spec(spec: "Spec") -> None:
         match learner:
             case FtrlSpec():
                 _check_references(f"{where}.features", learner.features, spec.features, "a feature")
+            case SklearnSpec():
+                _check_references(
+                    f"{where}.features",
+                    learner.features,
+                    _usable(spec, learner),
+                    "a feature it takes",
+                )
             case CountsSpec():
-                check_word(f"{where}.feature", learner.feature, _categories(spec), "a category")
+                check_word(f"{where}.feature", learner.feature, categories(spec), "a category")
+            case PluginSpec():
+                learner.check(where, spec)
     _check_paths(spec)
 
 
@@ -49,8 +60,15 @@ def _check_counts(spec: "Spec") -> None:
         fail("learners", f"1 to {LEARNERS_MAX} learners", len(spec.learners))
 
 
-def _categories(spec: "Spec") -> list[str]:
+def categories(spec: "Spec") -> list[str]:
+    """Return the names of the spec's categories."""
     return [name for name, feature in spec.features.items() if isinstance(feature, Category)]
+
+
+def _usable(spec: "Spec", learner: SklearnSpec) -> list[str]:
+    """Naive Bayes counts values; a number's value is no count."""
+    counting = isinstance(learner.estimator, NaiveBayes)
+    return [name for name, f in spec.features.items() if not (counting and isinstance(f, Number))]
 
 
 def _check_references(where: str, names: tuple[str, ...], known: Iterable[str], noun: str) -> None:
@@ -63,7 +81,7 @@ def _check_references(where: str, names: tuple[str, ...], known: Iterable[str], 
 def _check_feature(spec: "Spec", where: str, feature: Feature) -> None:
     match feature:
         case Cross():
-            _check_references(f"{where}.of", feature.of, _categories(spec), "a category")
+            _check_references(f"{where}.of", feature.of, categories(spec), "a category")
         case Number():
             if feature.scale == 0:
                 fail(f"{where}.scale", "a number other than 0", feature.scale)

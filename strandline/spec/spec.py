@@ -16,10 +16,19 @@ from strandline.limits import (
     EVENT_ENTRIES_MAX,
     SPEC_BYTES_MAX,
 )
-from strandline.spec.convert import as_table, check_word, fail_missing, to_struct, to_tagged
+from strandline.spec.convert import (
+    as_table,
+    check_word,
+    fail,
+    fail_missing,
+    to_struct,
+    to_tagged,
+)
+from strandline.spec.estimators import NaiveBayes, to_estimator
 from strandline.spec.features import Category, Cross, Feature, Number, Path
-from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec
+from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec, SklearnSpec
 from strandline.spec.legality import check_name, check_spec
+from strandline.spec.plugins import load_plugin, plugin_types
 from strandline.structs import ready
 
 
@@ -199,7 +208,38 @@ def _learner(name: str, raw: object, features: Mapping[str, Any]) -> LearnerSpec
     table = as_table(raw, where)
     if table.get("type") == "ftrl":
         table = {"features": list(features), **table}
-    learner: LearnerSpec = to_tagged(table, "type", (FtrlSpec, CountsSpec), where)
-    if isinstance(learner, FtrlSpec):
+    if table.get("type") == "sklearn":
+        table = _with_estimator(table, features, where)
+    kinds: tuple[type[Struct], ...] = (FtrlSpec, CountsSpec, SklearnSpec)
+    named = table.get("type")
+    ours = [str(kind.__struct_config__.tag) for kind in kinds]
+    if isinstance(named, str) and named not in ours and named in plugin_types():
+        kinds += (load_plugin(named, f"{where}.type"),)
+    learner: LearnerSpec = to_tagged(table, "type", kinds, where)
+    if isinstance(learner, FtrlSpec | SklearnSpec):
         learner = msgspec.structs.replace(learner, features=tuple(sorted(learner.features)))
     return learner
+
+
+def _with_estimator(
+    table: Mapping[str, Any], features: Mapping[str, Any], where: str
+) -> Mapping[str, Any]:
+    """Check the estimator, and write out what depends on it: features and merge rule."""
+    if "estimator" not in table:
+        fail_missing(f"{where}.estimator", 'a table like {name = "SGDRegressor"}')
+    estimator = to_estimator(table["estimator"], f"{where}.estimator")
+    counting = isinstance(estimator, NaiveBayes)
+    rule = table.get("merge", "sum" if counting else "mean")
+    if counting and rule == "mean":
+        fail(f"{where}.merge", "'sum'", rule, hint=": counts of naive Bayes add up exactly")
+    if not counting and rule in ("sum", "matched"):
+        reason = "the state of a linear estimator says too little to take more than the mean"
+        fail(f"{where}.merge", "'mean'", rule, hint=f": {reason}")
+    usable = [
+        name
+        for name, raw in features.items()
+        if not counting or not isinstance(raw, dict) or raw.get("kind") != "number"
+    ]
+    return {"features": usable, "merge": rule, **table} | {
+        "estimator": msgspec.to_builtins(estimator)
+    }

@@ -43,9 +43,19 @@ class Store(Protocol):
 
         Raises
         ------
+        FileMissing
+            If it is not there.
         StoreDamaged
-            If it is missing, or not of this length and digest.
+            If it is not of this length and digest.
         """
+        ...
+
+    def staged(self, kind: FileKind) -> list[str]:
+        """Return the SHA-256 that each staged file is named by, sorted."""
+        ...
+
+    def discard(self, kind: FileKind, sha256: str) -> None:
+        """Remove a staged file; one that is not there is removed."""
         ...
 
     def append(self, version: int, manifest: bytes) -> bool:
@@ -70,7 +80,19 @@ class Store(Protocol):
         """
         ...
 
-    def put_base(self, version: int, data: bytes) -> None:
+    def pack(self) -> int:
+        """Join old manifests into few files where the store can; return how many files it made.
+
+        Nothing that the other calls answer changes: a packed number stays taken.
+
+        Raises
+        ------
+        StoreDamaged
+            If a version does not follow from the one before it. Nothing of its file is packed.
+        """
+        ...
+
+    def put_base(self, version: int, data: bytes | memoryview) -> None:
         """Keep a full copy of the parameters at a version, durable when it returns.
 
         A base that is there stays: every writer makes the same parameters.
@@ -84,10 +106,25 @@ class Store(Protocol):
     def base(self, version: int) -> memoryview:
         """Return a base's bytes, read-only and mapped where the store can.
 
+        The bytes stay while somebody holds them, whether or not the base is discarded.
+
         Raises
         ------
+        FileMissing
+            If it is not there.
         StoreDamaged
-            If it is missing or empty.
+            If it is empty.
+        """
+        ...
+
+    def discard_base(self, version: int) -> None:
+        """Remove a base; one that is not there is removed."""
+        ...
+
+    def leftovers(self, *, discard: bool = False) -> list[str]:
+        """Return the names of what dead writers left half made, and remove it if told to.
+
+        A writer that is alive keeps its file, however long it takes.
         """
         ...
 

@@ -18,7 +18,7 @@ def manifest_bytes(store: Store, version: int) -> bytes:
 
 def read_manifest(store: Store, version: int) -> Manifest:
     """Return a version's manifest; raise StoreDamaged if it is missing or not of this number."""
-    return _parse(store, version, manifest_bytes(store, version))
+    return parse_version(store, version, manifest_bytes(store, version))
 
 
 def log(store: Store, *, newest_first: bool = True) -> Iterator[Manifest]:
@@ -31,14 +31,12 @@ def log(store: Store, *, newest_first: bool = True) -> Iterator[Manifest]:
     near: tuple[Manifest, str] | None = None
     for version in versions:
         data = manifest_bytes(store, version)
-        manifest, digest = _parse(store, version, data), sha256_hex(data)
+        manifest, digest = parse_version(store, version, data), sha256_hex(data)
         if near is not None:
-            child, parent = (near[0], digest) if newest_first else (manifest, near[1])
-            if child.parent != parent:
-                raise StoreDamaged(
-                    f"{store.url}: version {child.version} names the parent {child.parent},"
-                    f" but version {child.version - 1} has {parent}; one of them was altered"
-                )
+            if newest_first:
+                check_link(store, (manifest, digest), near[0])
+            else:
+                check_link(store, near, manifest)
         near = manifest, digest
         yield manifest
 
@@ -59,7 +57,7 @@ def verify_chain(store: Store, *, files: bool = False) -> int:
         if parent is None:
             store.read("spec", manifest.spec)
         else:
-            _check_step(store, parent, manifest)
+            check_step(store, parent, manifest)
         if files and isinstance(manifest.body, TrainBody):
             for file in manifest.body.files:
                 store.read("delta", file.ref)
@@ -70,7 +68,25 @@ def verify_chain(store: Store, *, files: bool = False) -> int:
     return parent.version
 
 
-def _parse(store: Store, version: int, data: bytes) -> Manifest:
+def verify_links(store: Store, first: int, last: int) -> None:
+    """Verify that every version from `first` to `last` can be read and names its parent.
+
+    Raises
+    ------
+    StoreDamaged
+        At the first one that does not.
+    """
+    parent: tuple[Manifest, str] | None = None
+    for version in range(max(0, first - 1), last + 1):
+        data = manifest_bytes(store, version)
+        manifest = parse_version(store, version, data)
+        if parent is not None:
+            check_link(store, parent, manifest)
+        parent = manifest, sha256_hex(data)
+
+
+def parse_version(store: Store, version: int, data: bytes) -> Manifest:
+    """Return the manifest that the bytes hold; raise StoreDamaged unless it is this version's."""
     try:
         manifest = parse_manifest(data)
     except StoreDamaged as error:
@@ -82,7 +98,17 @@ def _parse(store: Store, version: int, data: bytes) -> Manifest:
     return manifest
 
 
-def _check_step(store: Store, parent: Manifest, child: Manifest) -> None:
+def check_link(store: Store, parent: tuple[Manifest, str], child: Manifest) -> None:
+    """Raise StoreDamaged unless the child names its parent's digest."""
+    if child.parent != parent[1]:
+        raise StoreDamaged(
+            f"{store.url}: version {child.version} names the parent {child.parent},"
+            f" but version {child.version - 1} has {parent[1]}; one of them was altered"
+        )
+
+
+def check_step(store: Store, parent: Manifest, child: Manifest) -> None:
+    """Raise StoreDamaged if the child's spec or streams do not follow from its parent's."""
     where = f"{store.url}: version {child.version}"
     if child.spec != parent.spec:
         raise StoreDamaged(f"{where} is of spec {child.spec}, the one before of {parent.spec}")

@@ -8,6 +8,7 @@ from typing import Final
 from strandline.errors import NoStore, StoreExists, StoreUnavailable
 from strandline.manifest import genesis
 from strandline.spec import Spec
+from strandline.spec.comparison import describe_difference
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.store.memory import MemoryStore
@@ -58,9 +59,11 @@ def create_store(url: str, spec: Spec) -> Store:
         store.append(0, genesis(spec.sha256))
     found = read_manifest(store, 0).spec
     if found != spec.sha256:
+        held = Spec.from_json(store.read("spec", found))
         raise StoreExists(
-            f"{store.url} is a store of spec {found}, got spec {spec.sha256}; create the new"
-            " model's store in another folder, or use the spec that the store holds"
+            f"{store.url} is a store of another spec: {describe_difference(held, spec)}. A store's"
+            " spec lays out its tables and never changes: create the new model's store in another"
+            f" folder, or use the spec that the store holds ({found})"
         )
     return store
 
@@ -76,9 +79,13 @@ def open_store(url: str) -> Store:
         Its format is newer than this release reads, or its first version or spec is damaged.
     """
     store = _at(url)
-    if isinstance(store, PosixStore) and store.manifest(0) is None:
-        raise _no_store(store.root)
-    store.read("spec", read_manifest(store, store.head()).spec)
+    try:
+        head = store.head()
+    except NoStore:
+        if isinstance(store, PosixStore):
+            raise _no_store(store.root) from None
+        raise
+    store.read("spec", read_manifest(store, head).spec)
     return store
 
 
@@ -89,7 +96,10 @@ def _at(url: str) -> Store:
         raise StoreUnavailable(
             f"{url!r:.200} is no store's URL; expected the path of a folder, or {MEMORY_URL!r}"
         )
-    return PosixStore(Path(os.path.abspath(os.path.expanduser(url))))
+    root = Path(os.path.abspath(os.path.expanduser(url)))
+    if root.is_file():
+        raise StoreUnavailable(f"{root} is a file; expected the folder of a store, or a new one")
+    return PosixStore(root)
 
 
 def _refuse_foreign(root: Path) -> None:

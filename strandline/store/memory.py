@@ -2,7 +2,7 @@
 
 import threading
 
-from strandline.errors import NoStore, StoreDamaged
+from strandline.errors import FileMissing, NoStore, StoreDamaged
 from strandline.manifest import FileRef
 from strandline.store.base import (
     FileKind,
@@ -35,10 +35,16 @@ class MemoryStore:
         origin = self._origin(kind, sha256)
         data = self._files.get((kind, sha256))
         if data is None:
-            raise StoreDamaged(f"{origin} is missing; restore the file from a copy")
+            raise FileMissing(f"{origin} is missing; restore the file from a copy")
         check_length(kind, ref, len(data), origin)
         check_digest(data, sha256, origin)
         return data
+
+    def staged(self, kind: FileKind) -> list[str]:
+        return sorted(sha256 for of, sha256 in list(self._files) if of == kind)
+
+    def discard(self, kind: FileKind, sha256: str) -> None:
+        self._files.pop((kind, digest_of(sha256)), None)
 
     def append(self, version: int, manifest: bytes) -> bool:
         with self._lock:
@@ -56,7 +62,10 @@ class MemoryStore:
                 raise NoStore(f"{self.url} holds no store; create one with create_store")
             return max(self._versions)
 
-    def put_base(self, version: int, data: bytes) -> None:
+    def pack(self) -> int:
+        return 0  # there are no files
+
+    def put_base(self, version: int, data: bytes | memoryview) -> None:
         self._bases.setdefault(version, bytes(data))
 
     def bases(self) -> list[int]:
@@ -64,9 +73,17 @@ class MemoryStore:
 
     def base(self, version: int) -> memoryview:
         data = self._bases.get(version)
+        if data is None:
+            raise FileMissing(f"{self.url}: the base of version {version} is missing")
         if not data:
-            raise StoreDamaged(f"{self.url}: the base of version {version} is missing or empty")
+            raise StoreDamaged(f"{self.url}: the base of version {version} is empty; discard it")
         return memoryview(data)
+
+    def discard_base(self, version: int) -> None:
+        self._bases.pop(version, None)
+
+    def leftovers(self, *, discard: bool = False) -> list[str]:  # noqa: ARG002
+        return []  # whoever dies takes the store along
 
     def _origin(self, kind: FileKind, sha256: str) -> str:
         return f"{self.url} {kind} {sha256}"

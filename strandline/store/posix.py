@@ -3,21 +3,22 @@
 ::
 
     spec/<sha256>.json                 what the model is
-    versions/000000/0000000124.json    a version's manifest
+    versions/000001/0000010124.json    a version's manifest
+    versions/000000                    a segment: the manifests of versions 0 to 9999
     deltas/<sha256>.safetensors        what an epoch learned
     rejects/<sha256>.jsonl             events that could not be decoded
     bases/0000000100.safetensors       a full copy of the parameters at a version
 """
 
+import logging
 import mmap
 import os
 import re
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from strandline.errors import NoStore, StoreDamaged
-from strandline.limits import MANIFEST_BYTES_MAX, VERSIONS_PER_FOLDER
+from strandline.errors import FileMissing, StoreDamaged
 from strandline.manifest import FileRef
 from strandline.store.base import (
     FileKind,
@@ -26,19 +27,25 @@ from strandline.store.base import (
     digest_of,
     reference_to,
 )
-from strandline.store.publish import exists, fsync_folder, make_folder, publish
+from strandline.store.chain import verify_links
+from strandline.store.publish import TEMPORARY, is_left_over, make_folder, publish
 from strandline.store.remedies import unavailable
+from strandline.store.versions import Versions, matching
+
+VERSIONS_UNPACKED_MIN: Final = 1000
+"""Versions below head that stay files of their own: what writers and readers are at work on."""
 
 FOLDERS: Final = ("bases", "deltas", "rejects", "spec", "versions")
 
-_STAGED: Final[dict[FileKind, str]] = {
-    "delta": "deltas/{}.safetensors",
-    "rejects": "rejects/{}.jsonl",
-    "spec": "spec/{}.json",
+_STAGED: Final[dict[FileKind, tuple[str, str]]] = {
+    "delta": ("deltas", ".safetensors"),
+    "rejects": ("rejects", ".jsonl"),
+    "spec": ("spec", ".json"),
 }
-_VERSIONS_FOLDER: Final = re.compile(r"[0-9]{6}")
-_VERSION: Final = re.compile(r"([0-9]{10})\.json")
+_TEMPORARY: Final = re.compile("(" + re.escape(TEMPORARY) + ".*)")
 _BASE: Final = re.compile(r"([0-9]{10})\.safetensors")
+
+_log = logging.getLogger(__name__)
 
 
 class PosixStore:
@@ -46,6 +53,7 @@ class PosixStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._versions = Versions(root / "versions")
         self._durable_folders: set[Path] = set()
 
     @property
@@ -75,45 +83,51 @@ class PosixStore:
                 descriptor = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
                 message = f"{path} is missing; restore the file from a copy"
-                raise StoreDamaged(message) from None
+                raise FileMissing(message) from None
             with open(descriptor, "rb") as file:
                 check_length(kind, ref, os.fstat(descriptor).st_size, str(path))
                 data = file.read()
         check_digest(data, sha256, str(path))
         return data
 
+    def staged(self, kind: FileKind) -> list[str]:
+        name, suffix = _STAGED[kind]
+        pattern = re.compile("([0-9a-f]{64})" + re.escape(suffix))
+        with unavailable(self.root / name):
+            return sorted(matching(self.root / name, pattern))
+
+    def discard(self, kind: FileKind, sha256: str) -> None:
+        self._unlink(self._staged(kind, digest_of(sha256)))
+
     def append(self, version: int, manifest: bytes) -> bool:
-        path = self._version(version)
-        with unavailable(path):
-            self._make_durable(path.parent)
-            if version and version % VERSIONS_PER_FOLDER == 0:
-                # Whoever made the version before may have died before its folder was durable;
-                # within one folder publishing this version makes that one durable too.
-                fsync_folder(self._version(version - 1).parent)
-            return publish(path, manifest)
+        with unavailable(self._versions.path(version)):
+            return self._versions.append(version, manifest)
 
     def manifest(self, version: int) -> bytes | None:
-        path = self._version(version)
-        with unavailable(path):
-            try:
-                file = path.open("rb")
-            except FileNotFoundError:
-                return None
-            with file:
-                size_bytes = os.fstat(file.fileno()).st_size
-                if size_bytes > MANIFEST_BYTES_MAX:
-                    raise StoreDamaged(
-                        f"{path} has {size_bytes} bytes, at most {MANIFEST_BYTES_MAX} are read"
-                    )
-                return file.read()
+        with unavailable(self._versions.path(version)):
+            return self._versions.read(version)
 
     def head(self, at_least: int = 0) -> int:
         with unavailable(self.root):
-            if at_least > 0 and exists(self._version(at_least)):
-                return self._climb(at_least)
-            return self._climb(self._newest_listed())
+            return self._versions.head(at_least)
 
-    def put_base(self, version: int, data: bytes) -> None:
+    def pack(self) -> int:
+        with unavailable(self._versions.folder):
+            full = self._versions.full_folders(beyond=VERSIONS_UNPACKED_MIN)
+        for number in full:
+            packed = self._versions.numbers(number)
+            verify_links(self, packed.start, packed.stop)
+            with unavailable(self._versions.folder):
+                if not self._versions.pack(number):
+                    _log.warning(
+                        "%s: the file system cannot exchange two names, so old versions stay one"
+                        " file each; ext4, xfs, btrfs and tmpfs can",
+                        self.root,
+                    )
+                    return 0
+        return len(full)
+
+    def put_base(self, version: int, data: bytes | memoryview) -> None:
         path = self._base(version)
         with unavailable(path):
             self._make_durable(path.parent)
@@ -122,7 +136,7 @@ class PosixStore:
     def bases(self) -> list[int]:
         folder = self.root / "bases"
         with unavailable(folder):
-            return sorted(int(match[1]) for match in _matching(folder, _BASE))
+            return sorted(map(int, matching(folder, _BASE)))
 
     def base(self, version: int) -> memoryview:
         path = self._base(version)
@@ -131,18 +145,34 @@ class PosixStore:
                 file = path.open("rb")
             except FileNotFoundError:
                 message = f"{path} is missing; the compactor writes it anew"
-                raise StoreDamaged(message) from None
+                raise FileMissing(message) from None
             with file:
                 if os.fstat(file.fileno()).st_size == 0:
                     raise StoreDamaged(f"{path} is empty; delete it")
                 return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
-    def _staged(self, kind: FileKind, sha256: str) -> Path:
-        return self.root / _STAGED[kind].format(sha256)
+    def discard_base(self, version: int) -> None:
+        self._unlink(self._base(version))
 
-    def _version(self, version: int) -> Path:
-        folder = f"{version // VERSIONS_PER_FOLDER:06}"
-        return self.root / "versions" / folder / f"{version:010}.json"
+    def leftovers(self, *, discard: bool = False) -> list[str]:
+        found = []
+        for name in FOLDERS:
+            folder = self.root / name
+            with unavailable(folder):
+                for temporary in matching(folder, _TEMPORARY) if name != "versions" else ():
+                    if is_left_over(folder / temporary, discard=discard):
+                        found.append(f"{name}/{temporary}")
+        with unavailable(self._versions.folder):
+            found += [f"versions/{name}" for name in self._versions.leftovers(discard=discard)]
+        return sorted(found)
+
+    def _unlink(self, path: Path) -> None:
+        with unavailable(path), suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def _staged(self, kind: FileKind, sha256: str) -> Path:
+        folder, suffix = _STAGED[kind]
+        return self.root / folder / f"{sha256}{suffix}"
 
     def _base(self, version: int) -> Path:
         return self.root / "bases" / f"{version:010}.safetensors"
@@ -161,38 +191,3 @@ class PosixStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-    def _newest_listed(self) -> int:
-        """Return a version that is as new as the newest when this was called, or nearly."""
-        if not exists(self._version(0)):
-            raise NoStore(f"{self.root} holds no store; create one there, or check the path")
-        versions = self.root / "versions"
-        for folder in sorted((m[0] for m in _matching(versions, _VERSIONS_FOLDER)), reverse=True):
-            found = [int(match[1]) for match in _matching(versions / folder, _VERSION)]
-            if found:
-                return max(found)
-        return 0
-
-    def _climb(self, version: int) -> int:
-        """Return the newest version, given one that exists: numbers are dense, so gallop up."""
-        step = 1
-        while exists(self._version(version + step)):
-            version += step
-            step *= 2
-        while step > 1:
-            step //= 2
-            if exists(self._version(version + step)):
-                version += step
-        return version
-
-
-def _matching(folder: Path, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
-    """Yield the names in the folder that match; temporary and foreign files do not."""
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return
-    for name in names:
-        match = pattern.fullmatch(name)
-        if match is not None:
-            yield match

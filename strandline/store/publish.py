@@ -2,23 +2,30 @@
 
 ::
 
-    open(.tmp-<uuid>, O_EXCL)  write … fsync  close      the bytes are durable, under no name
+    open(.tmp-<uuid>, O_EXCL)  flock  write … fsync      the bytes are durable, under no name
     link(.tmp-<uuid>, name)                              the commit point: one caller wins a name
     fsync(folder)                                        the name is durable
-    unlink(.tmp-<uuid>)
+    unlink(.tmp-<uuid>)  close
 
 A rename would overwrite, so a name that must be won once is taken by link(2). After a crash at
 any step the file is whole or absent, and the same call may be repeated. Readers ignore names that
 begin with a dot.
+
+The lock says that the writer lives: the system drops it with the process, so whoever gets it knows
+that the file is left over, without asking a clock.
 """
 
+import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
+TEMPORARY: Final = ".tmp-"
 
-def publish(path: Path, data: bytes) -> bool:
+
+def publish(path: Path, data: bytes | memoryview) -> bool:
     """Create the file with these bytes; False if the name was taken. Durable in both cases.
 
     What a taken name holds was written by the same steps, so its bytes are durable already.
@@ -69,10 +76,32 @@ def exists(path: Path) -> bool:
     return True
 
 
-def _create(path: Path, data: bytes) -> bool:
-    temporary = path.parent / f".tmp-{uuid4().hex}"
+def is_left_over(path: Path, *, discard: bool) -> bool:
+    """Return whether the writer of a temporary file is dead; if so, remove it if told to.
+
+    Where the file system has no locks nobody is known to be dead.
+    """
     try:
-        _write(temporary, data)
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if discard:
+            os.unlink(path)  # under the lock: a writer that waits for it sees that the name went
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _create(path: Path, data: bytes | memoryview) -> bool:
+    temporary, descriptor = open_temporary(path.parent)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
         created = _link(temporary, path)
         if created:
             fsync_folder(path.parent)
@@ -80,17 +109,26 @@ def _create(path: Path, data: bytes) -> bool:
     finally:
         with suppress(OSError):  # a name that begins with a dot harms nobody
             os.unlink(temporary)
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-    finally:
         os.close(descriptor)
+
+
+def open_temporary(folder: Path) -> tuple[Path, int]:
+    """Create a temporary file that is ours while the descriptor is open."""
+    while True:
+        path = folder / f"{TEMPORARY}{uuid4().hex}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        with suppress(OSError):  # without locks nothing is ever taken for left over
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return path, descriptor
+        os.close(descriptor)  # taken for left over in the moment before it was locked
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of the bytes, in as many calls as the system needs."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _link(temporary: Path, path: Path) -> bool:

@@ -9,7 +9,8 @@ import pytest
 from strandline.store.base import FileKind, Store
 from strandline.store.memory import MemoryStore
 from strandline.store.posix import PosixStore
-from tests.conformance.stores import CHECKS, Harness
+from tests.conformance import stores, upkeep
+from tests.conformance.stores import Harness
 
 
 def posix(folder: Path) -> Harness:
@@ -49,7 +50,9 @@ def memory(folder: Path) -> Harness:
     return Harness(MemoryStore, damage, damage_version)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    "check", [*stores.CHECKS, *upkeep.CHECKS], ids=lambda check: check.__name__
+)
 @pytest.mark.parametrize("harness", [posix, memory])
 def test_store(
     harness: Callable[[Path], Harness], check: Callable[[Harness], None], tmp_path: Path

@@ -1,5 +1,6 @@
 """Lines of versions under construction, and what is asked of them: for vectors and tests."""
 
+import json
 from typing import Any
 
 from strandline.canonical import canonical_json, sha256_hex
@@ -34,6 +35,19 @@ class Line:
         assert isinstance(decision, Create), decision
         self.manifests.append(decision.manifest)
         return self
+
+
+def long_line(versions: int) -> list[bytes]:
+    """A line of so many versions, at least 3, whose commits say little: for what is about many."""
+    made = line().commit(C1).manifests
+    manifest = json.loads(made[-1])
+    while len(made) < versions:
+        entry = manifest["streams"]["events"]
+        manifest["parent"] = sha256_hex(made[-1])
+        manifest["version"] = entry["version"] = len(made)
+        entry["positions"]["0"] += 1
+        made.append(canonical_json(manifest))
+    return made
 
 
 def opening(
@@ -92,6 +106,7 @@ def train_body(note: str = "zäh\t\u2028😀", events: int = 60) -> dict[str, An
                 "labels": 1e16,
                 "log_loss": 0.1,
                 "predictions": 1e-07,
+                "squared_error": 0.0,
                 "weight": 5e-324,
             }
         },

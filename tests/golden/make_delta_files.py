@@ -11,13 +11,15 @@ import numpy as np
 from strandline.base import encode_base
 from strandline.delta import DeltaFile
 from strandline.manifest import genesis
-from strandline.tables import Changes, Parameters, TableSchema, empty_table
+from strandline.tables import Changes, Parameters, TableSchema, apply_changes, empty_table
 
 HERE: Final = Path(__file__).parent
 SCHEMAS: Final = {
     "ctr.zn": TableSchema("ctr.zn", 2, "float32", 8),
     "popularity.counts": TableSchema("popularity.counts", 2, "int64"),
     "mean.sums": TableSchema("mean.sums", 1, "float64", 4),
+    "peak.times": TableSchema("peak.times", 1, "int64", operation="max"),
+    "last.row": TableSchema("last.row", 2, "float64", operation="set"),
 }
 
 
@@ -30,21 +32,24 @@ def delta_file() -> DeltaFile:
             np.array([7, 2**63], np.uint64), np.array([[3, 1], [1, 0]], np.int64)
         ),
         "mean.sums": Changes(np.array([2], np.uint32), np.array([[0.1]])),
+        "peak.times": Changes(np.array([5], np.uint64), np.array([[1_700_000_000_000]])),
+        "last.row": Changes(np.array([5, 6], np.uint64), np.array([[0.1, 2.0], [0.0, 0.0]])),
     }
     return DeltaFile("events", "0" * 31 + "1", {"0": 100, "10": 7, "2": 0}, changes)
 
 
 def parameters() -> Parameters:
     tables: Parameters = {name: empty_table(schema) for name, schema in SCHEMAS.items()}
-    for name, change in delta_file().changes.items():
-        tables[name].add(change.rows, change.add)
+    apply_changes(tables, [delta_file().changes])
     return tables
 
 
 def golden() -> dict[Path, bytes]:
     return {
-        HERE / "delta" / "three_tables.safetensors": delta_file().encode(),
-        HERE / "base" / "three_tables.safetensors": encode_base(0, genesis("0" * 64), parameters()),
+        HERE / "delta" / "every_operation.safetensors": delta_file().encode(SCHEMAS),
+        HERE / "base" / "every_operation.safetensors": encode_base(
+            0, genesis("0" * 64), parameters()
+        ),
     }
 
 

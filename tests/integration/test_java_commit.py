@@ -62,7 +62,14 @@ def committable(delta: FileRef, *, moved: int = 5) -> bytes:
     worker |= {"events": moved, "learned": moved, "rejected": 0, "spans": [[10, 0, moved]]}
     file: dict[str, Any] = {"bytes": delta.bytes, "sha256": delta.sha256}
     file |= {"replica": 1, "rows": {"popularity.counts": 1}, "shard": 0}
-    sums = {"events": moved, "labels": 0.1, "log_loss": 1e-7, "predictions": 1e16, "weight": 5.0}
+    sums = {
+        "events": moved,
+        "labels": 0.1,
+        "log_loss": 1e-7,
+        "predictions": 1e16,
+        "squared_error": 2.5,
+        "weight": 5.0,
+    }
     body = {
         "checkpoint": 1,
         "counts": counts,

@@ -1,17 +1,20 @@
 """Java and Python append to one store: every number has one winner."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from strandline.spec import Spec
-from strandline.store import create_store
-from tests.integration.java_runner import TIMEOUT_S, command
+from strandline.store import PosixStore, create_store
+from tests.golden.commit_lines import long_line
+from tests.integration.java_runner import TIMEOUT_S, command, lines
 
 SPEC = """
 name = "clicks"
@@ -24,6 +27,7 @@ type = "counts"
 feature = "item"
 """
 LAST = 300
+PACKED = 11_001
 HEAD_START_S = 0.0002  # of Java, 0 to 9 times: so that now one is first and now the other
 
 
@@ -85,3 +89,63 @@ def test_what_java_answers_is_durable_first(tmp_path: Path, taken: bool) -> None
     ]
     answered = f"answered {str(not taken).lower()}"
     assert seen == ["file durable", "linked", "folder durable", answered]
+
+
+def write_versions(folder: Path, made: dict[int, bytes]) -> None:
+    """Put manifests where a writer would, without waiting for a disk."""
+    for version, manifest in made.items():
+        path = folder / "versions" / f"{version // 10_000:06}" / f"{version:010}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(manifest)
+
+
+def test_java_finds_packed_versions_as_they_were(tmp_path: Path) -> None:
+    made = dict(enumerate(long_line(PACKED)))
+    write_versions(tmp_path, made)
+    assert PosixStore(tmp_path).pack() == 1
+    assert (tmp_path / "versions/000000").is_file()
+    asked = [0, 1, 5_000, 9_999, 10_000, PACKED - 1, PACKED]
+    answer = json.loads("".join(lines("versions", tmp_path, *map(str, asked))))
+    assert answer.pop("head") == PACKED - 1
+    assert {int(at): text for at, text in answer.items()} == {
+        at: made[at].decode() if at in made else None for at in asked
+    }
+    for version in (0, 9_999, 10_000):
+        assert json.loads("".join(lines("append", tmp_path, str(version)))) == {"created": False}
+    assert json.loads("".join(lines("append", tmp_path, str(PACKED)))) == {"created": True}
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace to hold a call back")
+def test_java_that_sleeps_through_packing_does_not_get_its_number(tmp_path: Path) -> None:
+    """Held back right before link(2), which then meets a file where its folder was."""
+    made = dict(enumerate(long_line(PACKED)))
+    for held_back_s in (4, 40):  # the longer one only where the machine is too busy for the other
+        root = tmp_path / str(held_back_s)
+        answer = append_while_packing(root, made, held_back_s)
+        if answer is not None:
+            break
+    assert answer == {"created": False}
+    store = PosixStore(root)
+    assert all(store.manifest(at) == manifest for at, manifest in made.items())
+    assert store.head() == PACKED - 1
+
+
+def append_while_packing(root: Path, made: dict[int, bytes], held_back_s: int) -> Any:
+    """What Java answers that held a number back while it was taken and packed; None if it woke."""
+    version = 9_999
+    write_versions(root, {at: made[at] for at in range(version)})
+    hold = ["strace", "-f", "-o", os.devnull, "-e", "trace=link,linkat"]
+    hold += ["-e", f"inject=link,linkat:delay_enter={held_back_s * 1_000_000}"]
+    with subprocess.Popen(
+        [*hold, *command("append", root, str(version))], stdout=subprocess.PIPE, text=True
+    ) as java:
+        folder = root / "versions/000000"
+        deadline = time.monotonic() + TIMEOUT_S
+        while not any(name.startswith(".tmp-") for name in os.listdir(folder)):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        write_versions(root, {at: made[at] for at in range(version, PACKED)})
+        assert PosixStore(root).pack() == 1
+        slept = java.poll() is None
+        out, _ = java.communicate(timeout=TIMEOUT_S)
+    return json.loads(out) if slept else None

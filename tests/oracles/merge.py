@@ -26,12 +26,25 @@ def merged_sum(z: float, n: float, parts: list[RowPart]) -> tuple[float, float]:
     return z + math.fsum(p.dz for p in parts), n + math.fsum(p.dn for p in parts)
 
 
-def merged_mean(
-    z: float, n: float, parts: list[RowPart], workers: int, events: int
-) -> tuple[float, float]:
-    """`workers` and `events` are the epoch's; only workers that touched the row have a part."""
-    change = math.fsum(p.events / events * p.dz for p in parts)
-    return z + change, n + math.fsum(p.dn for p in parts) / workers
+def merged_mean(z: float, n: float, parts: list[RowPart], events: int) -> tuple[float, float]:
+    """`events` are the epoch's; only workers that touched the row have a part."""
+    return (
+        z + math.fsum(p.events / events * p.dz for p in parts),
+        n + math.fsum(p.events / events * p.dn for p in parts),
+    )
+
+
+Row = tuple[float, float]
+
+
+def merged_max(values: list[Row]) -> Row:
+    """An absent row is zero, so nothing is below it."""
+    return max([0.0, *(a for a, _ in values)]), max([0.0, *(b for _, b in values)])
+
+
+def merged_replace(values: list[Row]) -> Row:
+    """`values` in worker order, the parameters first."""
+    return values[-1] if values else (0.0, 0.0)
 
 
 def merged_matched(

@@ -36,6 +36,7 @@ def test_every_epoch_is_a_version_and_the_summary_adds_up(tmp_path: Path) -> Non
     assert summary.reasons == {"not_json": 1, "empty": 1}
     outcome = sequential.run(SPEC, records)
     sums = summary.prequential["ctr"]
+    assert sums.log_loss is not None
     assert sums.log_loss / sums.weight == pytest.approx(outcome.log_loss("ctr"), rel=1e-4)
     assert verify_chain(store, files=True) == 4
     body = read_manifest(store, 4).body

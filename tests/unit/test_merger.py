@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from strandline.base import add_changes, parameters_at, schemas_of
+from strandline.base import parameters_at, schemas_of
 from strandline.block import Mark, Span, join_spans
 from strandline.delta import DeltaFile
 from strandline.errors import DeltaDamaged, Gap, MergeError
@@ -16,7 +16,7 @@ from strandline.model import open_model
 from strandline.prepared import Prepared, committable_from
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
-from strandline.tables import Changes
+from strandline.tables import Changes, apply_changes
 from strandline.transaction import open_stream
 from strandline.worker_delta import WorkerDelta
 from tests.jobs import Job
@@ -66,7 +66,7 @@ def test_two_deltas_of_one_worker_come_to_what_one_delta_comes_to() -> None:
     two, one = file_of(twice.store, twice.cut()), file_of(once.store, once.prepared[0])
     for name, change in one.changes.items():
         np.testing.assert_array_equal(two.changes[name].rows, change.rows)
-        np.testing.assert_allclose(two.changes[name].add, change.add, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(two.changes[name].values, change.values, rtol=1e-5, atol=1e-6)
 
 
 def started(store: Store, workers: int) -> tuple[Merger, list[WorkerDelta]]:
@@ -236,7 +236,7 @@ def test_the_replica_takes_up_what_readers_read() -> None:
     job = Job(store)
     prepared = job.epoch({0: clicks(400)})
     mine = parameters_at(store, make_learners(SPEC), 1)
-    add_changes(mine, [file_of(store, prepared).changes])
+    apply_changes(mine, [file_of(store, prepared).changes])
     local = job.merger._replica.local  # type: ignore[union-attr]
     assert mine["ctr.zn"].items()[1].tobytes() == local["ctr.zn"].items()[1].tobytes()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from strandline.errors import (
+    SecondStream,
     SourceRecreated,
     StoreDamaged,
     StreamContested,
@@ -11,7 +12,15 @@ from strandline.errors import (
     Superseded,
 )
 from strandline.manifest import OpenBody, OpenKey
-from strandline.opening import CreateOpen, OpenFound, Opening, append_open, decide_open, find_open
+from strandline.opening import (
+    CreateOpen,
+    OpenFound,
+    Opening,
+    append_open,
+    check_one_stream,
+    decide_open,
+    find_open,
+)
 from strandline.store import MemoryStore, read_manifest, verify_chain
 from tests.golden.commit_lines import B0, B1, C1, C2, OTHER_RUN, RUN, SOURCE, THIRD_RUN, line
 from tests.golden.make_commit_vectors import FOLDER
@@ -151,6 +160,33 @@ def test_a_list_of_opens_that_leads_elsewhere_is_damage() -> None:
     store._versions[3] = made[3].replace(b'"previous":1', b'"previous":2')
     with pytest.raises(StoreDamaged, match="version 2 is named as an open of stream events"):
         find_open(store, "events", KEY)
+
+
+def test_a_table_that_does_not_commute_takes_no_second_stream() -> None:
+    store = store_of(line().manifests[:1])
+
+    def begin(stream: str, *one_stream: str) -> int:
+        return append_open(
+            store,
+            stream,
+            run=RUN,
+            key=OpenKey(restored=None, submission=RUN),
+            positions={"0": 0},
+            source={},
+            time_ms=0,
+            one_stream=one_stream,
+        )
+
+    assert begin("events", "last.rows") == 1
+    with pytest.raises(SecondStream, match=r"by stream events, and what table a\.b, last\.rows"):
+        begin("other", "a.b", "last.rows")
+    with pytest.raises(SecondStream, match="by stream events"):
+        check_one_stream(store, "other", ("last.rows",))
+    check_one_stream(store, "events", ("last.rows",))
+    check_one_stream(store, "other", ())
+    assert store.head() == 1
+    assert begin("events", "last.rows") == 1  # the stream itself goes on
+    assert begin("other") == 2  # rules that commute take any number
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def losses(store: Store) -> dict[str, float]:
         body = read_manifest(store, version).body
         if isinstance(body, TrainBody):
             for name, part in body.prequential.items():
+                assert part.log_loss is not None
                 loss, weight = sums[name]
                 sums[name] = loss + part.log_loss, weight + part.weight
     return {name: loss / weight for name, (loss, weight) in sums.items()}

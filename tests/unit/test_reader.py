@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from strandline import reader as reader_module
-from strandline.errors import StoreDamaged, StoreUnavailable, StrandlineError
+from strandline.compactor import Compactor
+from strandline.errors import FileMissing, StoreDamaged, StoreUnavailable, StrandlineError
 from strandline.manifest import FileRef, TrainBody
 from strandline.model import Predictions, open_model
 from strandline.reader import Follower, Reader
@@ -212,3 +213,36 @@ def test_a_closed_reader_serves_on_and_follows_no_more(store: MemoryStore) -> No
     learn(stream, 1)
     assert reader.predict(ASKED).version == 1
     assert not any(thread.name == "strandline-reader" for thread in threading.enumerate())
+
+
+def test_a_reader_behind_what_compaction_kept_opens_head_anew(store: MemoryStore) -> None:
+    stream = open_stream(store, "events")
+    learn(stream, 0)
+    follower = Follower(store)
+    held = follower.model
+    before = held.predict(ASKED).scores.tobytes()
+    for seed in range(1, 7):
+        learn(stream, seed)
+    compactor = Compactor(store, every=2, keep_versions=0)
+    compactor.run_once()
+    assert compactor.collect().files == 7
+    assert follower.step()
+    assert follower.model.version == 8
+    expected = open_model(store).predict(ASKED).scores.tobytes()
+    assert follower.model.predict(ASKED).scores.tobytes() == expected
+    assert held.predict(ASKED).scores.tobytes() == before != expected
+    learn(stream, 7)
+    assert follower.step()
+    assert not follower.step()
+    assert follower.model.version == 9
+
+
+def test_a_lost_delta_without_a_later_base_is_no_compaction(store: MemoryStore) -> None:
+    stream = open_stream(store, "events")
+    follower = Follower(store)
+    learn(stream, 0)
+    (name,) = store.staged("delta")
+    store.discard("delta", name)
+    with pytest.raises(FileMissing):
+        follower.step()
+    assert follower.model.version == 1

@@ -8,18 +8,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strandline.base import add_changes, parameters_at, schemas_of
+from strandline.base import parameters_at, schemas_of
+from strandline.compactor import Compactor
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged
+from strandline.learners import Learner
 from strandline.learners.loading import make_learners
 from strandline.manifest import Manifest
 from strandline.replica import Replica
+from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store
-from strandline.tables import Changes, Parameters
+from strandline.tables import Changes, Parameters, apply_changes
 from strandline.transaction import open_stream
-from tests.streams import clicks_spec
+from tests.peak_learner import Peak
+from tests.streams import CLICKS
 
-SPEC = clicks_spec(bits=4)  # 16 slots: changes meet on the same rows
+TREND = '[learners.trend]\ntype = "counts"\nfeature = "item"\nhalf_life_s = 60'
+SPEC = Spec.parse(CLICKS.replace("bits = 18", "bits = 4") + TREND)
+"""16 slots and 6 keys: changes meet on the same rows."""
+
+
+def learners() -> dict[str, Learner]:
+    """Those of the spec, and a table of the one operation that they have not: `max`."""
+    return make_learners(SPEC) | {"peak": Peak("peak", 0)}
 
 
 def changes(seed: int) -> ModelChanges:
@@ -28,7 +39,13 @@ def changes(seed: int) -> ModelChanges:
     keys = np.flatnonzero(rng.random(6) < 0.4).astype(np.uint64)
     zn = rng.normal(size=(len(slots), 2), scale=10.0 ** rng.integers(-6, 6)).astype(np.float32)
     counts = rng.integers(1, 100, (len(keys), 2))
-    return {"ctr.zn": Changes(slots, zn), "popularity.counts": Changes(keys, counts)}
+    faded = rng.normal(size=(len(keys), 3))
+    return {
+        "ctr.zn": Changes(slots, zn),
+        "popularity.counts": Changes(keys, counts),
+        "trend.counts": Changes(keys, faded),
+        "peak.labels": Changes(keys, rng.normal(size=(len(keys), 1))),
+    }
 
 
 def bits(parameters: Parameters) -> dict[str, tuple[bytes, bytes]]:
@@ -41,8 +58,8 @@ def bits(parameters: Parameters) -> dict[str, tuple[bytes, bytes]]:
 
 def rebuilt(replica: Replica[int], store: MemoryStore) -> Parameters:
     """The slow way: everything from genesis, then every pending change in order."""
-    parameters = parameters_at(store, make_learners(SPEC), replica.version)
-    add_changes(parameters, [pending.changes for pending in replica.pending])
+    parameters = parameters_at(store, learners(), replica.version)
+    apply_changes(parameters, [pending.changes for pending in replica.pending])
     return parameters
 
 
@@ -69,12 +86,12 @@ def test_local_has_the_bits_of_a_full_rebuild(steps: Iterable[tuple[str, int]]) 
     store = create_store("memory:", SPEC)
     assert isinstance(store, MemoryStore)
     other = open_stream(store, "other")
-    replica: Replica[int] = Replica(store, make_learners(SPEC), other.version)
+    replica: Replica[int] = Replica(store, learners(), other.version)
     for key, (step, seed) in enumerate(steps):
         made = changes(seed)
         if step.startswith("learn"):
-            learned = {name: Changes(c.rows, 3 * c.add) for name, c in made.items()}
-            add_changes(replica.local, [learned])  # in place, as a learner does
+            learned = {name: Changes(c.rows, 3 * c.values) for name, c in made.items()}
+            apply_changes(replica.local, [learned])  # in place, as a learner does
         match step:
             case "push" | "learn_and_push":
                 replica.push(key, made)
@@ -84,13 +101,13 @@ def test_local_has_the_bits_of_a_full_rebuild(steps: Iterable[tuple[str, int]]) 
                 replica.drop(partial(is_third, seed))
             case "adopt":
                 with other.begin() as transaction:
-                    transaction.prepare(made)
+                    transaction.prepare(
+                        {name: made[name] for name in schemas_of(make_learners(SPEC))}
+                    )
                 replica.catch_up(partial(is_old, seed))
                 assert replica.version == store.head()
         assert bits(replica.local) == bits(rebuilt(replica, store))
-        assert bits(replica.published) == bits(
-            parameters_at(store, make_learners(SPEC), replica.version)
-        )
+        assert bits(replica.published) == bits(parameters_at(store, learners(), replica.version))
 
 
 def test_the_order_of_pending_changes_is_part_of_the_bits() -> None:
@@ -103,11 +120,11 @@ def test_a_damaged_delta_leaves_the_replica_as_it_was() -> None:
     store = create_store("memory:", SPEC)
     assert isinstance(store, MemoryStore)
     other = open_stream(store, "other")
-    replica: Replica[int] = Replica(store, make_learners(SPEC), other.version)
+    replica: Replica[int] = Replica(store, learners(), other.version)
     replica.push(1, changes(1))
     before = bits(replica.local), replica.version
     with other.begin() as transaction:
-        transaction.prepare(changes(2))
+        transaction.prepare({"ctr.zn": changes(2)["ctr.zn"]})
     (file,) = [key for key in store._files if key[0] == "delta"]
     store._files[file] = store._files[file][:-1] + b"?"
     with pytest.raises(StoreDamaged, match="altered"):
@@ -117,4 +134,34 @@ def test_a_damaged_delta_leaves_the_replica_as_it_was() -> None:
 
 
 def test_schemas_name_every_table() -> None:
-    assert sorted(schemas_of(make_learners(SPEC))) == ["ctr.zn", "popularity.counts"]
+    assert sorted(schemas_of(make_learners(SPEC))) == [
+        "ctr.zn",
+        "popularity.counts",
+        "trend.counts",
+    ]
+
+
+def test_a_replica_behind_what_compaction_kept_opens_head_with_its_pending_changes() -> None:
+    def of_the_spec(seed: int) -> ModelChanges:
+        return {name: each for name, each in changes(seed).items() if name in known}
+
+    known = schemas_of(make_learners(SPEC))
+    store = create_store("memory:", SPEC)
+    assert isinstance(store, MemoryStore)
+    stream = open_stream(store, "events")
+    replica: Replica[int] = Replica(store, make_learners(SPEC), stream.version)
+    for key in (1, 2, 3):
+        replica.push(key, of_the_spec(key))
+    for seed in range(5):
+        transaction = stream.begin()
+        transaction.prepare(of_the_spec(10 + seed))
+        transaction.commit()
+    compactor = Compactor(store, every=2, keep_versions=0)
+    compactor.run_once()
+    assert compactor.collect().files > 0
+    replica.catch_up(lambda manifest, key: manifest.version == 3 and key == 2)
+    assert replica.version == store.head() == 6
+    assert [own.key for own in replica.pending] == [1, 3]
+    expected = parameters_at(store, make_learners(SPEC), 6)
+    apply_changes(expected, [own.changes for own in replica.pending])
+    assert bits(replica.local) == bits(expected)

@@ -225,7 +225,7 @@ def test_changes_made_elsewhere_take_one_position_without_events() -> None:
     with stream.begin() as transaction:
         transaction.prepare({"ctr.zn": change})
     model = open_model(store)
-    np.testing.assert_array_equal(model._parameters["ctr.zn"].gather(change.rows), change.add)
+    np.testing.assert_array_equal(model._parameters["ctr.zn"].gather(change.rows), change.values)
     body = read_manifest(store, 2).body
     assert isinstance(body, TrainBody)
     assert (body.counts.events, body.deltas, stream.position) == (0, [], 1)

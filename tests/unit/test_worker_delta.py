@@ -11,7 +11,9 @@ from strandline.tables import TableDelta
 from strandline.tensors import decode, encode
 from strandline.worker_delta import WorkerDelta
 
-SUMS = Prequential(events=2, labels=1.0, log_loss=0.1 + 0.2, predictions=0.5, weight=2.0)
+SUMS = Prequential(
+    events=2, labels=1.0, log_loss=0.1 + 0.2, predictions=0.5, squared_error=0.2, weight=2.0
+)
 DELTA = WorkerDelta(
     worker=3,
     seq=57,
@@ -48,7 +50,7 @@ def test_what_is_sent_arrives() -> None:
     assert found.tables.keys() == DELTA.tables.keys()
     for name, table in DELTA.tables.items():
         np.testing.assert_array_equal(found.tables[name].rows, table.rows)
-        np.testing.assert_array_equal(found.tables[name].add, table.add)
+        np.testing.assert_array_equal(found.tables[name].values, table.values)
         assert found.tables[name].stats.keys() == table.stats.keys()
         for stat, values in table.stats.items():
             np.testing.assert_array_equal(found.tables[name].stats[stat], values)

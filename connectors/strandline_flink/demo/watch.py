@@ -13,7 +13,7 @@ from strandline.store import Store, read_manifest
 LEARNER: Final = "ctr"  # the learner that predicts in the demo's spec
 RECENT_S: Final = 5.0
 LOSSES_KEPT: Final = 60
-NOTHING: Final = Prequential(events=0, labels=0.0, log_loss=0.0, predictions=0.0, weight=0.0)
+NOTHING: Final = add_sums([])
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def test_predict_goes_on_after_an_event_that_cannot_be_decoded(folder: Path) -> 
     done = strandline("predict", folder / "store", "--json", data=data, code=2)
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert "not_json" in first["error"]
+    assert first["line"] == 1
     assert second["version"] > 0
     assert done.stderr.decode().startswith("error: 1 of 2 events")
 
@@ -176,3 +177,51 @@ def test_help_teaches_with_an_example(command: str) -> None:
 
 def test_help_names_the_exit_codes() -> None:
     assert "9 superseded" in " ".join(strandline("--help").stdout.decode().split())
+
+
+def four_versions(folder: Path, tmp_path: Path) -> Path:
+    """Return a store with head 4: genesis, an open and three commits, all with rejected events."""
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(b"\n".join((folder / "events.ndjson").read_bytes().split(b"\n")[:EVENTS]))
+    learn = ("learn", folder / "clicks.toml", "--input", events, "--epoch-events", "1000")
+    strandline(*learn, "--store", tmp_path / "store")
+    return tmp_path / "store"
+
+
+def test_fsck_finds_and_repairs(folder: Path, tmp_path: Path) -> None:
+    store = four_versions(folder, tmp_path)
+    assert b"sound; 5 versions, versions from 0 on open" in strandline("fsck", store).stdout
+    (delta, *_) = (store / "deltas").iterdir()
+    strandline("compact", store, "--every", "2")
+    garbage = store / "deltas" / f"{'0' * 64}.safetensors"
+    garbage.write_bytes(b"no commit can name this")
+    base = store / "bases" / "0000000004.safetensors"
+    base.write_bytes(base.read_bytes()[:-1])
+    found = strandline("fsck", store, code=4).stdout.decode()
+    assert "damaged: base 4" in found
+    assert "--repair removes them" in found
+    repaired = json.loads(strandline("fsck", store, "--repair", "--json").stdout)
+    assert repaired["removed"] == [f"delta {'0' * 64}", "base 4"]
+    assert repaired["sound"]
+    assert not garbage.exists()
+    assert not base.exists()
+    delta.unlink()
+    lost = json.loads(strandline("fsck", store, "--repair", "--json", code=4).stdout)
+    assert lost["damages"][0]["what"].startswith(f"delta {delta.stem}, named by version ")
+    assert not lost["sound"]
+
+
+def test_compact_keeps_the_versions_it_is_told_to(folder: Path, tmp_path: Path) -> None:
+    store = four_versions(folder, tmp_path)
+    (store / "deltas/.tmp-dead").touch()
+    done = document("compact", store, "--every", "3", "--keep-versions", "1")
+    assert done["collected"] == {"bases": 0, "files": 4, "leftovers": 1, "packed": 0}
+    event = SOUND.events(0, 1)[0]
+    assert b"version 4" in strandline("predict", store, data=event).stdout
+    refused = strandline("predict", store, "--version", "2", data=event, code=4).stderr
+    assert b"the oldest version that can be opened is 3" in refused
+    assert document("fsck", store)["gone"] == 2
+    kept = document("show", store, "--rejects")["rejects"]
+    assert {each["version"] for each in kept} == {4}
+    gone = strandline("show", store, "2", "--rejects", code=4).stderr
+    assert b"rejected events of version 2 were removed by compaction" in gone

@@ -46,7 +46,7 @@ def test_an_event_counts_once_for_each_distinct_value(
             positive.update(values if label > 0 else ())
     expected = [[seen[key], positive[key]] for key in sorted(seen)]
     delta = learner.take_delta()["popularity.counts"]
-    for found in (parameters["popularity.counts"].items(), (delta.rows, delta.add)):
+    for found in (parameters["popularity.counts"].items(), (delta.rows, delta.values)):
         assert found[0].tolist() == sorted(seen)
         assert found[1].tolist() == expected
         assert found[1].dtype == np.int64

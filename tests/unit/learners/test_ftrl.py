@@ -65,7 +65,7 @@ def assert_equal_to_oracle(
     for i, slot in enumerate(sorted(oracle.records)):
         record, end = oracle.records[slot], oracle.state[slot]
         change = [float32(b - a) for a, b in zip(record.start, end, strict=True)]
-        assert delta.add[i].tolist() == change
+        assert delta.values[i].tolist() == change
         assert delta.stats["touches"][i] == record.touches
         assert delta.stats["contraction"][i] == float32(record.contraction)
         dw = oracle.weight(*end) - oracle.weight(*record.start)
@@ -156,7 +156,7 @@ def test_a_gradient_is_the_derivative_of_the_weighted_loss() -> None:
         step = np.zeros(64)
         step[slot] = 1e-6
         gradient = (loss(weights + step) - loss(weights - step)) / 2e-6
-        assert delta.add[i, 1] == pytest.approx(gradient**2, rel=1e-4)
+        assert delta.values[i, 1] == pytest.approx(gradient**2, rel=1e-4)
 
 
 def test_l1_zeroes_the_weight_and_keeps_the_state() -> None:

@@ -71,7 +71,7 @@ def published_loss(merge: str, epochs: list[list[Batch]], *, workers: int) -> fl
             events = sum(batch.rows for batch in mine)
             parts.append(Part(i, events, learner.take_delta()[schema.name]))
         changes = merge_table(learner, schema, published[schema.name], parts, EPOCH_EVENTS)
-        published[schema.name].add(changes.rows, changes.add)
+        published[schema.name].add(changes.rows, changes.values)
     return float(np.mean(losses[EPOCHS // 2 :]))
 
 

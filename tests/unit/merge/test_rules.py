@@ -1,5 +1,7 @@
 """Merge rules against the row-by-row oracle, their limits, and what they refuse."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -10,11 +12,27 @@ from hypothesis import strategies as st
 from strandline.errors import MergeError
 from strandline.learners.counts import Counts
 from strandline.learners.ftrl import Ftrl
-from strandline.merge import RULES, Part, compose, merge_table
+from strandline.merge import ONE_STREAM, OPERATIONS, RULES, Part, compose, merge_table
 from strandline.merge.rules import matched_share
-from strandline.spec import CountsSpec, FtrlSpec
-from strandline.tables import Changes, DenseTable, SparseTable, TableDelta
-from tests.oracles.merge import RowPart, gamma, merged_matched, merged_mean, merged_sum
+from strandline.spec import CountsSpec, FtrlSpec, SklearnSpec
+from strandline.tables import (
+    Changes,
+    DenseTable,
+    SparseTable,
+    TableDelta,
+    TableSchema,
+    Values,
+    apply_changes,
+)
+from tests.oracles.merge import (
+    RowPart,
+    gamma,
+    merged_matched,
+    merged_max,
+    merged_mean,
+    merged_replace,
+    merged_sum,
+)
 
 SPECS = {
     "matched": FtrlSpec(features=("a",), bits=3, alpha=0.1),
@@ -72,7 +90,7 @@ def test_every_rule_equals_the_oracle(
     changes = merge_table(learner, schema, replica, parts, events)
     assert changes.rows.tolist() == sorted(set().union(*workers))
     assert np.array_equal(replica.values, untouched)
-    for row, add in zip(changes.rows.tolist(), changes.add.astype(np.float64), strict=True):
+    for row, add in zip(changes.rows.tolist(), changes.values.astype(np.float64), strict=True):
         z, n = start[row]
         pieces = [
             RowPart(m, *rows[row]) for m, rows in zip(shares, workers, strict=True) if row in rows
@@ -80,7 +98,7 @@ def test_every_rule_equals_the_oracle(
         if spec.merge == "sum":
             expected = merged_sum(z, n, pieces)
         elif spec.merge == "mean":
-            expected = merged_mean(z, n, pieces, len(workers), events)
+            expected = merged_mean(z, n, pieces, events)
         else:
             expected = merged_matched(
                 z, n, pieces, events, alpha=spec.alpha, beta=spec.beta, l1=spec.l1, l2=spec.l2
@@ -105,15 +123,15 @@ def test_counts_add_up_exactly(
     (schema,) = learner.tables
     replica = SparseTable(schema)
     first = counts_delta(start)
-    replica.add(first.rows, first.add)
+    replica.add(first.rows, first.values)
     parts = [Part(i, 1, counts_delta(rows)) for i, rows in enumerate(workers)]
     changes = merge_table(learner, schema, replica, parts, len(workers))
     expected = {
         row: [sum(w.get(row, (0, 0))[i] for w in workers) for i in (0, 1)]
         for row in set().union(*workers)
     }
-    assert dict(zip(changes.rows.tolist(), changes.add.tolist(), strict=True)) == expected
-    assert changes.add.dtype == np.int64
+    assert dict(zip(changes.rows.tolist(), changes.values.tolist(), strict=True)) == expected
+    assert changes.values.dtype == np.int64
 
 
 def test_the_matched_share_goes_from_sum_to_mean() -> None:
@@ -143,7 +161,7 @@ def test_a_row_that_one_worker_touched_takes_its_change_bit_for_bit() -> None:
     mine = delta_of({1: (-2.9, 0.7, 1.25, 3.0, 9), 2: (0.1, 0.7, -0.01, 3.0, 9)})
     other = delta_of({5: (1.0, 1.0, 1.0, 1.0, 1)})
     changes = merge_table(learner, schema, replica, [Part(0, 9, mine), Part(1, 9, other)], 18)
-    assert changes.add[:2].tobytes() == mine.add.tobytes()
+    assert changes.values[:2].tobytes() == mine.values.tobytes()
 
 
 def test_where_the_merged_weight_is_zero_z_still_sums() -> None:
@@ -151,7 +169,7 @@ def test_where_the_merged_weight_is_zero_z_still_sums() -> None:
     (schema,) = learner.tables
     parts = [Part(i, 5, delta_of({4: (3.0, 1.0, 0.0, 0.1, 5)})) for i in range(2)]
     changes = merge_table(learner, schema, DenseTable(schema), parts, 10)
-    assert changes.add.tolist() == [[6.0, 2.0]]
+    assert changes.values.tolist() == [[6.0, 2.0]]
 
 
 def test_the_sum_is_taken_in_worker_order_in_float64() -> None:
@@ -161,7 +179,7 @@ def test_the_sum_is_taken_in_worker_order_in_float64() -> None:
 
     def change(*dz: float) -> Any:
         parts = [Part(i, 1, delta_of({0: (z, 0, 0, 0, 1)})) for i, z in enumerate(dz)]
-        return merge_table(learner, schema, DenseTable(schema), parts[::-1], 9).add[0, 0]
+        return merge_table(learner, schema, DenseTable(schema), parts[::-1], 9).values[0, 0]
 
     assert change(2.0**24, 1, 1) == 2.0**24 + 2
     assert change(2.0**53, 1, 1, -(2.0**53)) == 0
@@ -188,9 +206,9 @@ def test_counts_beyond_int64_fail_the_merge_instead_of_wrapping() -> None:
     with pytest.raises(MergeError, match="beyond int64"):
         merge_table(learner, schema, SparseTable(schema), parts, 2)
     with pytest.raises(MergeError, match="beyond int64"):
-        compose([full, full])
+        compose([full, full], schema)
     replica = SparseTable(schema)
-    replica.add(full.rows, full.add)
+    replica.add(full.rows, full.values)
     with pytest.raises(MergeError, match="row 3"):
         merge_table(learner, schema, replica, parts[1:], 1)
 
@@ -200,7 +218,7 @@ def test_no_parts_change_nothing() -> None:
     (schema,) = learner.tables
     changes = merge_table(learner, schema, DenseTable(schema), [], 0)
     assert isinstance(changes, Changes)
-    schema.check(changes.rows, changes.add)
+    schema.check(changes.rows, changes.values)
     assert len(changes.rows) == 0
 
 
@@ -216,9 +234,10 @@ def test_composed_deltas_add_up_over_the_union_of_rows() -> None:
     first = delta_of({1: (1, 2, 3, 4, 5), 3: (1, 1, 1, 1, 1)})
     second = delta_of({0: (1, 0, 1, 0, 2)})
     third = delta_of({1: (0.5, 1, 0, 1, 6)})
-    found = compose([first, second, third])
+    (schema,) = Ftrl("ctr", SPECS["sum"], [0]).tables
+    found = compose([first, second, third], schema)
     assert found.rows.tolist() == [0, 1, 3]
-    assert found.add.tolist() == [[1, 0], [1.5, 3], [1, 1]]
+    assert found.values.tolist() == [[1, 0], [1.5, 3], [1, 1]]
     assert {name: stat.tolist() for name, stat in found.stats.items()} == {
         "dw": [1, 3, 1],
         "contraction": [0, 5, 1],
@@ -226,8 +245,89 @@ def test_composed_deltas_add_up_over_the_union_of_rows() -> None:
     }
 
 
+@dataclass(frozen=True)
+class Declared:
+    """A learner as far as a merge asks: rules of its tables."""
+
+    rules: dict[str, str]
+
+
+def seen(rows: Mapping[int, Sequence[float]], dtype: type = np.float64) -> TableDelta:
+    values: Values = np.array([rows[r] for r in sorted(rows)], dtype).reshape(-1, 2)
+    return TableDelta(np.array(sorted(rows), np.uint64), values)
+
+
+PEAK = TableSchema("peak.values", 2, "float64", operation="max")
+LAST = TableSchema("last.rows", 2, "float64", operation="set")
+
+
+@pytest.mark.parametrize("schema", [PEAK, LAST])
+@settings(deadline=None)
+@given(
+    start=st.dictionaries(st.integers(0, 9), st.tuples(positive, positive)),
+    workers=st.lists(
+        st.dictionaries(st.integers(0, 9), st.tuples(small, small)), min_size=1, max_size=5
+    ),
+)
+def test_largest_and_last_rows_equal_the_oracle(
+    schema: TableSchema,
+    start: dict[int, tuple[float, float]],
+    workers: list[dict[int, tuple[float, float]]],
+) -> None:
+    rule = "max" if schema is PEAK else "replace"
+    replica = SparseTable(schema)
+    apply_changes({schema.name: replica}, [{schema.name: seen(start)}])
+    parts = [Part(i, 1, seen(rows)) for i, rows in enumerate(workers)]
+    learner = Declared({schema.name: rule})
+    changes = merge_table(learner, schema, replica, parts[::-1], len(workers))
+    apply_changes({schema.name: replica}, [{schema.name: changes}])
+    for row in range(10):
+        values = [rows[row] for rows in (start, *workers) if row in rows]
+        expected = merged_max(values) if rule == "max" else merged_replace(values)
+        assert replica.gather(np.array([row], np.uint64))[0].tolist() == list(expected)
+
+
+@pytest.mark.parametrize("schema", [PEAK, LAST])
+def test_composed_deltas_keep_the_largest_or_the_last_row(schema: TableSchema) -> None:
+    found = compose([seen({1: (5, -1), 2: (1, 1)}), seen({1: (3, 2)})], schema)
+    assert found.rows.tolist() == [1, 2]
+    assert found.values.tolist() == [[5, 2] if schema is PEAK else [3, 2], [1, 1]]
+
+
+@pytest.mark.parametrize("schema", [PEAK, LAST])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_largest_or_last_value_that_is_not_finite_fails_the_merge(
+    schema: TableSchema, bad: float
+) -> None:
+    learner = Declared({schema.name: "max" if schema is PEAK else "replace"})
+    parts = [Part(0, 1, seen({3: (bad, 1)})), Part(1, 1, seen({4: (1, 1)}))]
+    with pytest.raises(MergeError, match="row 3 would become"):
+        merge_table(learner, schema, SparseTable(schema), parts, 2)
+
+
+def test_large_integers_of_max_tables_do_not_overflow() -> None:
+    """Times and identifiers near 2⁶³ are compared, never added up or taken through float64."""
+    schema = TableSchema("peak.times", 2, "int64", operation="max")
+    near = 2**63 - 1
+    parts = [Part(i, 1, seen({7: (near - i, -near)}, np.int64)) for i in range(3)]
+    changes = merge_table(Declared({schema.name: "max"}), schema, SparseTable(schema), parts, 3)
+    assert changes.values.tolist() == [[near, -near]]
+
+
+def test_a_negative_zero_never_decides_a_bit() -> None:
+    learner = Declared({PEAK.name: "max"})
+    parts = [Part(i, 1, seen({3: (zero, zero)})) for i, zero in enumerate((-0.0, 0.0))]
+    for order in (parts, parts[:1], parts[1:]):
+        changes = merge_table(learner, PEAK, SparseTable(PEAK), order, 2)
+        assert not np.signbit(changes.values).any()
+
+
+def test_what_replaces_rows_takes_one_stream() -> None:
+    assert {rule for rule, operation in OPERATIONS.items() if operation == "set"} == ONE_STREAM
+
+
 def test_the_spec_offers_the_rules_that_make_sense() -> None:
-    for spec in (FtrlSpec, CountsSpec):
+    for spec in (FtrlSpec, CountsSpec, SklearnSpec):
         offered = set(get_args(spec.__annotations__["merge"]))
         kind = str(spec.__struct_config__.tag)
         assert offered == set(RULES[kind])

@@ -47,7 +47,7 @@ WRITTEN_OUT = {
     "learners": {
         "ctr": {"type": "ftrl", "features": ["both", "item", "price", "user"], "alpha": 0.05,
                 "beta": 1.0, "l1": 0.0, "l2": 0.0, "bits": 18, "merge": "matched"},
-        "seen": {"type": "counts", "feature": "item", "merge": "sum"},
+        "seen": {"type": "counts", "feature": "item", "half_life_s": None, "merge": "sum"},
     },
     "limits": {"event_bytes": 65536, "depth": 16, "entries": 1024, "rejected_share": 0.5},
 }  # fmt: skip
@@ -56,7 +56,7 @@ WRITTEN_OUT = {
 def test_defaults_are_written_out() -> None:
     spec = Spec.parse(SMALL)
     assert spec.to_json() == canonical_json(WRITTEN_OUT)
-    assert spec.sha256 == "f5efa5605fbf0a8286dc19f9609cdf232cef6104668283fda341e96f3f465ec0"
+    assert spec.sha256 == "da8fca181b97d4026bbdb85ee3c074e0af3f47346da1f90a20fe968fcfb54e01"
     assert Spec.from_json(spec.to_json()) == spec
 
 

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import multiprocessing
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from strandline.canonical import sha256_hex
 from strandline.errors import NoStore, StoreDamaged, StoreUnavailable
 from strandline.limits import MANIFEST_BYTES_MAX, SPEC_BYTES_MAX
-from strandline.store import PosixStore, posix, publish
+from strandline.store import PosixStore, posix, publish, versions
 from tests.unit.store.disk import Crash, Disk
 
 PROCESSES = 4
@@ -49,7 +50,7 @@ def test_one_winner_per_number_among_processes(tmp_path: Path) -> None:
 
 
 def test_head_over_many_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posix, "VERSIONS_PER_FOLDER", 3)
+    monkeypatch.setattr(versions, "VERSIONS_PER_FOLDER", 3)
     store = PosixStore(tmp_path)
     for version in range(14):
         assert store.append(version, b"{}")
@@ -78,6 +79,7 @@ def test_head_probes_above_a_listing_that_lags(
         store.append(version, b"{}")
     disk = Disk()
     monkeypatch.setattr(posix, "os", disk)
+    monkeypatch.setattr(versions, "os", disk)
     monkeypatch.setattr(
         disk, "listdir", lambda p: [n for n in os.listdir(p) if n[9:] != "5.json"], raising=False
     )
@@ -100,6 +102,58 @@ def test_temporary_files_of_dead_writers_are_ignored(
     assert store.head() == 0
     assert store.bases() == []
     assert store.append(1, b"{}")
+
+
+def test_only_dead_writers_leave_something_over(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    store.make_folders()
+    for version in range(2):
+        store.append(version, b"{}")
+    alive, descriptor = publish.open_temporary(tmp_path / "deltas")
+    (tmp_path / "deltas/.tmp-dead").write_bytes(b"half a fi")
+    (tmp_path / "bases/.tmp-dead").touch()
+    (tmp_path / "versions/000000/.tmp-unknown").touch()  # head's folder: its writer may win yet
+    expected = ["bases/.tmp-dead", "deltas/.tmp-dead"]
+    assert store.leftovers() == store.leftovers(discard=True) == expected
+    assert store.leftovers() == []
+    assert alive.exists()
+    os.close(descriptor)
+    assert store.leftovers(discard=True) == [f"deltas/{alive.name}"]
+    assert (tmp_path / "versions/000000/.tmp-unknown").exists()
+
+
+def test_a_temporary_file_in_a_full_folder_is_left_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "VERSIONS_PER_FOLDER", 3)
+    store = PosixStore(tmp_path)
+    for version in range(4):
+        store.append(version, b"{}")
+    for folder in ("000000", "000001"):
+        (tmp_path / "versions" / folder / ".tmp-slow").touch()
+    assert store.leftovers(discard=True) == ["versions/000000/.tmp-slow"]
+    assert not (tmp_path / "versions/000000/.tmp-slow").exists()
+
+
+def test_a_writer_that_is_taken_for_dead_too_early_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the creation of its file and the lock, somebody else may get the lock."""
+    store = PosixStore(tmp_path)
+    store.make_folders()
+    lock = fcntl.flock
+    taken: list[str] = []
+
+    def late(descriptor: int, operation: int) -> None:
+        if not operation & fcntl.LOCK_NB and not taken:
+            taken.extend(store.leftovers(discard=True))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    ref = store.stage("delta", b"a delta")
+    assert len(taken) == 1
+    assert store.read("delta", ref) == b"a delta"
+    assert list(tmp_path.rglob(".tmp-*")) == []
 
 
 def test_a_lost_answer_to_the_link_is_a_win(
@@ -234,6 +288,7 @@ def test_a_file_staged_by_a_dead_attempt_is_made_durable(
     PosixStore(tmp_path).stage("delta", b"same")
     disk = Disk()
     monkeypatch.setattr(posix, "os", disk)
+    monkeypatch.setattr(versions, "os", disk)
     monkeypatch.setattr(publish, "os", disk)
     PosixStore(tmp_path).stage("delta", b"same")
     name = f"{sha256_hex(b'same')}.safetensors"

@@ -14,7 +14,15 @@ from strandline.canonical import sha256_hex
 from strandline.commit import commit
 from strandline.errors import NoStore, StoreUnavailable
 from strandline.spec import Spec
-from strandline.store import PosixStore, create_store, open_store, posix, publish, verify_chain
+from strandline.store import (
+    PosixStore,
+    create_store,
+    open_store,
+    posix,
+    publish,
+    verify_chain,
+    versions,
+)
 from tests.golden.commit_lines import C1, line
 from tests.unit.store.disk import Crash, Disk, Names
 
@@ -39,6 +47,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk()
     monkeypatch.setattr(publish, "os", disk)
     monkeypatch.setattr(posix, "os", disk)
+    monkeypatch.setattr(versions, "os", disk)
     return disk
 
 
@@ -153,7 +162,7 @@ def test_power_is_lost_after_another_writer_built_on_a_version_that_died(
 ) -> None:
     """A durable version has a durable parent, also where a new folder of versions begins."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(posix, "VERSIONS_PER_FOLDER", versions_per_folder)
+        patch.setattr(versions, "VERSIONS_PER_FOLDER", versions_per_folder)
         check_parent_is_durable(disk, tmp_path, step, names)
 
 

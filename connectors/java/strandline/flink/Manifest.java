@@ -49,7 +49,8 @@ record Manifest(
                     Json.sha256(bytes));
         } catch (IllegalArgumentException | ClassCastException e) {
             throw Fatal.damaged(
-                    "version " + version + " cannot be read: " + e.getMessage());
+                    "version " + version + " cannot be read: " + e.getMessage()
+                            + "; run `strandline fsck` on the store");
         }
     }
 

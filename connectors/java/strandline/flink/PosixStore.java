@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -46,7 +47,13 @@ final class PosixStore implements Store {
                         + Manifest.BYTES_MAX + " are allowed");
             }
             return Files.readAllBytes(path);
-        } catch (NoSuchFileException e) {
+        } catch (FileSystemException e) {
+            if (isPacked(version)) {
+                return Segment.manifest(path.getParent(), version);
+            }
+            if (!(e instanceof NoSuchFileException)) {
+                throw e;
+            }
             requireRoot(e);
             return null;
         }
@@ -55,8 +62,8 @@ final class PosixStore implements Store {
     @Override
     public long head(long hint) throws IOException {
         long version = Math.max(hint, newest);
-        version = version > 0 && exists(path(version)) ? version : listed();
-        while (exists(path(version + 1))) {
+        version = version > 0 && isTaken(version) ? version : listed();
+        while (isTaken(version + 1)) {
             version++;
         }
         newest = version;
@@ -68,6 +75,22 @@ final class PosixStore implements Store {
         Path target = path(version);
         Path folder = target.getParent();
         requireRoot(null);
+        try {
+            if (!isPacked(version)) {
+                return create(version, folder, target, manifest);
+            }
+        } catch (FileSystemException e) {
+            if (!isPacked(version)) {
+                throw e;
+            }
+            LOG.debug("version {} was packed meanwhile", version, e);
+        }
+        force(folder.getParent());
+        return false;
+    }
+
+    private boolean create(long version, Path folder, Path target, byte[] manifest)
+            throws IOException {
         makeDurable(folder);
         if (version > 0 && version % VERSIONS_PER_FOLDER == 0) {
             // Whoever made the version before may have died before its folder was durable; within
@@ -119,6 +142,22 @@ final class PosixStore implements Store {
         return root.resolve("versions").resolve(folder).resolve(file);
     }
 
+    private boolean isTaken(long version) throws IOException {
+        try {
+            return exists(path(version)) || isPacked(version);
+        } catch (FileSystemException e) {
+            if (isPacked(version)) { // below a file nothing is found, and nothing is created
+                return true;
+            }
+            throw e;
+        }
+    }
+
+    /** Whether the version's folder has become a segment: then all its numbers are taken. */
+    private boolean isPacked(long version) throws IOException {
+        return exists(path(version).getParent());
+    }
+
     /** Files.exists calls a file absent that cannot be seen: head would be too low, and lie. */
     private static boolean exists(Path path) throws IOException {
         try {
@@ -131,7 +170,7 @@ final class PosixStore implements Store {
 
     /** An absent folder may be a mount that comes back: an error to wait out, not a decision. */
     private void requireRoot(IOException cause) throws IOException {
-        if (!exists(path(0))) {
+        if (!isTaken(0)) {
             throw new IOException("no store at " + root, cause);
         }
     }
@@ -139,6 +178,10 @@ final class PosixStore implements Store {
     private long listed() throws IOException {
         requireRoot(null);
         for (Path folder : matching(root.resolve("versions"), "[0-9]{6}").descendingSet()) {
+            if (exists(folder)) { // a segment
+                long number = Long.parseLong(folder.getFileName().toString());
+                return (number + 1) * VERSIONS_PER_FOLDER - 1;
+            }
             // A folder is empty while its maker has not yet made the version, or for ever.
             TreeSet<Path> found = matching(folder, "[0-9]{10}\\.json");
             if (!found.isEmpty()) {

@@ -23,6 +23,8 @@ public final class VectorRunner {
                 switch (args[0]) {
                     case "decide" -> decideAll(Path.of(args[1]));
                     case "commit" -> commit(Path.of(args[1]), Path.of(args[2]));
+                    case "append" -> append(Path.of(args[1]), Long.parseLong(args[2]));
+                    case "versions" -> versions(Path.of(args[1]), args);
                     case "race" -> race(Path.of(args[1]));
                     default -> throw new IllegalArgumentException(args[0]);
                 };
@@ -94,6 +96,25 @@ public final class VectorRunner {
         } catch (SuppressRestartsException e) {
             answer.put("fatal", e.getCause().getMessage());
         }
+        return answer;
+    }
+
+    private static ObjectNode append(Path root, long version) throws IOException {
+        ObjectNode answer = Json.object();
+        answer.put("created", new PosixStore(root).append(version, Json.ascii("java")));
+        return answer;
+    }
+
+    /** What a fresh store answers about versions: head, and the manifest of each that is named. */
+    private static ObjectNode versions(Path root, String[] args) throws IOException {
+        Store store = new PosixStore(root);
+        ObjectNode answer = Json.object();
+        for (int i = 2; i < args.length; i++) {
+            byte[] bytes = store.manifest(Long.parseLong(args[i]));
+            answer.put(args[i],
+                    bytes == null ? null : new String(bytes, StandardCharsets.US_ASCII));
+        }
+        answer.put("head", store.head(0));
         return answer;
     }
 

@@ -1,0 +1,235 @@
+"""The numbered manifests of a store in a folder: one file each, full folders packed into one.
+
+::
+
+    versions/000012                    a segment: versions 120000 to 129999
+    versions/000013/0000130000.json    a manifest
+"""
+
+import mmap
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import Final
+
+from strandline.errors import NoStore, StoreDamaged
+from strandline.limits import MANIFEST_BYTES_MAX, VERSIONS_PER_FOLDER
+from strandline.store.packing import UNSUPPORTED, pack_folder, remove_packed
+from strandline.store.publish import (
+    TEMPORARY,
+    exists,
+    fsync_folder,
+    is_left_over,
+    make_folder,
+    publish,
+)
+from strandline.store.segment import Segment, segment_parts
+
+SEGMENTS_HELD_MAX: Final = 4
+
+_FOLDER: Final = re.compile(r"([0-9]{6})")
+_VERSION: Final = re.compile(r"([0-9]{10})\.json")
+_TEMPORARY: Final = re.compile("(" + re.escape(TEMPORARY) + ".*)")
+
+
+class Versions:
+    """The versions below `folder`. Raises OSError for what the system refuses."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._durable_folders: set[Path] = set()
+        self._segments: dict[int, Segment] = {}
+        self._newest = 0
+
+    def append(self, version: int, manifest: bytes) -> bool:
+        """Create the version, see `Store.append`."""
+        path = self.path(version)
+        if self._is_packed(version):
+            fsync_folder(self.folder)
+            return False
+        try:
+            self._make_durable(path.parent)
+            if version and version % VERSIONS_PER_FOLDER == 0 and not self._is_packed(version - 1):
+                # Whoever made the version before may have died before its folder was durable;
+                # within one folder publishing this version makes that one durable too.
+                fsync_folder(self.path(version - 1).parent)
+            return publish(path, manifest)
+        except (FileNotFoundError, NotADirectoryError):
+            if not self._is_packed(version):
+                raise
+            fsync_folder(self.folder)
+            return False  # packed meanwhile
+
+    def read(self, version: int) -> bytes | None:
+        """Return the bytes of a version's manifest, None if there is no such version."""
+        path = self.path(version)
+        try:
+            file = path.open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            segment = self._segment(version)
+            return None if segment is None else segment.manifest(version)
+        with file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            if size_bytes > MANIFEST_BYTES_MAX:
+                raise StoreDamaged(
+                    f"{path} has {size_bytes} bytes, at most {MANIFEST_BYTES_MAX} are read"
+                )
+            return file.read()
+
+    def head(self, at_least: int) -> int:
+        """Return the newest version, see `Store.head`."""
+        known = max(at_least, self._newest)
+        if known == 0 or not self._is_taken(known):
+            known = at_least if at_least and self._is_taken(at_least) else self._newest_listed()
+        self._newest = self._climb(known)
+        return self._newest
+
+    def full_folders(self, beyond: int = 0) -> list[int]:
+        """Return the folders that are full and not packed, and head so far beyond, ascending."""
+        return [
+            number
+            for number in sorted(int(name) for name in matching(self.folder, _FOLDER))
+            if self._is_taken((number + 1) * VERSIONS_PER_FOLDER + beyond)
+            and not self._is_packed(number * VERSIONS_PER_FOLDER)
+        ]
+
+    def numbers(self, folder: int) -> range:
+        """Return the versions that belong to a folder."""
+        first = folder * VERSIONS_PER_FOLDER
+        return range(first, first + VERSIONS_PER_FOLDER)
+
+    def pack(self, number: int) -> bool:
+        """Pack a full folder; whether the file system can."""
+        first = number * VERSIONS_PER_FOLDER
+        parts = segment_parts(first, VERSIONS_PER_FOLDER, self._read_known)
+
+        def verify(path: Path) -> None:
+            _open_segment(path, first)
+
+        try:
+            pack_folder(self.path(first).parent, parts, verify)
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
+            return False
+        return True
+
+    def leftovers(self, *, discard: bool) -> Iterator[str]:
+        """Yield what dead writers and packers left, relative to `folder`."""
+        for name in sorted(matching(self.folder, _TEMPORARY)):
+            path = self.folder / name
+            if not S_ISDIR(_mode(path)):
+                if is_left_over(path, discard=discard):
+                    yield name
+            elif self._is_packed_copy(path):
+                yield name
+                if discard:
+                    remove_packed(path)
+        for number in self.full_folders():
+            folder = self.path(number * VERSIONS_PER_FOLDER).parent
+            for name in sorted(matching(folder, _TEMPORARY)):
+                # Every number of the folder is taken: its writer, if alive, has lost.
+                yield f"{folder.name}/{name}"
+                if discard:
+                    with suppress(FileNotFoundError):
+                        os.unlink(folder / name)
+
+    def path(self, version: int) -> Path:
+        """Return where the version stands while its folder is not packed."""
+        return self.folder / f"{version // VERSIONS_PER_FOLDER:06}" / f"{version:010}.json"
+
+    def _read_known(self, version: int) -> bytes:
+        data = self.read(version)
+        if data is None:
+            raise StoreDamaged(f"{self.path(version)} is missing; restore the file from a copy")
+        return data
+
+    def _is_taken(self, version: int) -> bool:
+        try:
+            return exists(self.path(version)) or self._is_packed(version)
+        except NotADirectoryError:
+            return self._is_packed(version)
+
+    def _is_packed(self, version: int) -> bool:
+        """Return whether the version's folder is a segment: then all its numbers are taken."""
+        return S_ISREG(_mode(self.path(version).parent))
+
+    def _segment(self, version: int) -> Segment | None:
+        number = version // VERSIONS_PER_FOLDER
+        segment = self._segments.get(number)
+        if segment is None and self._is_packed(version):
+            first = number * VERSIONS_PER_FOLDER
+            segment = _open_segment(self.path(first).parent, first)
+            while len(self._segments) >= SEGMENTS_HELD_MAX:
+                self._segments.pop(next(iter(self._segments)), None)
+            self._segments[number] = segment
+        return segment
+
+    def _is_packed_copy(self, folder: Path) -> bool:
+        """Return whether the folder holds nothing but what sound segments hold."""
+        versions = [int(name) for name in matching(folder, _VERSION)]
+        return all(self._segment(version) is not None for version in versions)
+
+    def _make_durable(self, folder: Path) -> None:
+        """Create the folder if need be; once per folder and process is enough."""
+        if folder not in self._durable_folders:
+            make_folder(folder)
+            self._durable_folders.add(folder)
+
+    def _newest_listed(self) -> int:
+        """Return a version that is as new as the newest when this was called, or nearly."""
+        if not self._is_taken(0):
+            raise NoStore(
+                f"{self.folder.parent} holds no store; create one there, or check the path"
+            )
+        for name in sorted(matching(self.folder, _FOLDER), reverse=True):
+            last = (int(name) + 1) * VERSIONS_PER_FOLDER - 1
+            if self._is_packed(last):
+                return last
+            found = [int(number) for number in matching(self.folder / name, _VERSION)]
+            if found:
+                return max(found)
+        return 0
+
+    def _climb(self, version: int) -> int:
+        """Return the newest version, given one that exists: numbers are dense, so gallop up."""
+        step = 1
+        while self._is_taken(version + step):
+            version += step
+            step *= 2
+        while step > 1:
+            step //= 2
+            if self._is_taken(version + step):
+                version += step
+        return version
+
+
+def matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
+    """Return the pattern's group of every name in the folder that matches; the others are foreign.
+
+    A folder that is not there has none.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return [match[1] for match in map(pattern.fullmatch, names) if match is not None]
+
+
+def _open_segment(path: Path, first: int) -> Segment:
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise StoreDamaged(f"{path} is empty; restore the file from a copy")
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return Segment(data, first, VERSIONS_PER_FOLDER, str(path))
+
+
+def _mode(path: Path) -> int:
+    """Return what the name stands for; 0 if there is nothing."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return 0

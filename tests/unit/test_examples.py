@@ -1,0 +1,53 @@
+"""The examples run with one command and show what they say."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from strandline.features import Decoder
+from strandline.spec import Spec
+from strandline.store import open_store
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, *options: str) -> str:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name / f"{name}.py"), *options]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100)
+    return done.stdout
+
+
+def test_sensors_learns_a_regression(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shown = run("sensors", "--events", "10000", "--store", str(store))
+    first, last = map(float, re.findall(r"(\d\.\d\d) in the", shown))
+    assert first > 1.5
+    assert last < 0.7
+    litres = [float(found) for found in re.findall(r"%: (\d+\.\d) litres", shown)]
+    assert litres == sorted(litres)
+    assert len(litres) == 3
+    assert "SGDRegressor(" in shown
+    assert open_store(str(store)).head() == 3
+
+
+def test_trending_finds_the_comet_while_it_is_seen(tmp_path: Path) -> None:
+    shown = run("trending", "--views", "60", "--store", str(tmp_path / "store"))
+    tops = re.findall(r"(popular|trending) +(\S+)", shown)
+    assert [item for learner, item in tops if learner == "popular"] == ["item-000"] * 3
+    assert [item for learner, item in tops if learner == "trending"] == [
+        "item-000",
+        "comet",
+        "item-000",
+    ]
+
+
+@pytest.mark.parametrize("name", ["sensors", "trending"])
+def test_events_alone_are_as_the_spec_says(name: str) -> None:
+    few = ("--events", "50") if name == "sensors" else ("--views", "1")
+    lines = run(name, "--events-only", *few).encode().splitlines()
+    batch, rejected = Decoder(Spec.load(EXAMPLES / name / f"{name}.toml")).decode(lines)
+    assert (batch.rows, rejected) == (len(lines), [])
+    assert len(lines) >= 50
