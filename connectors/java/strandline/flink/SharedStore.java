@@ -38,7 +38,8 @@ final class SharedStore {
 
     private static boolean seen(Store store) {
         try {
-            return store.manifest(0) != null;
+            store.head(0);
+            return true;
         } catch (IOException e) {
             LOG.debug("no store is seen", e);
             return false;
