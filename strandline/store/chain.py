@@ -21,6 +21,15 @@ def read_manifest(store: Store, version: int) -> Manifest:
     return parse_version(store, version, manifest_bytes(store, version))
 
 
+def find_manifest(store: Store, version: int) -> Manifest | None:
+    """Return a version's manifest, None if there is none yet; for those who follow head.
+
+    Raises StoreDamaged if what holds the number is not this version's manifest.
+    """
+    data = store.manifest(version)
+    return None if data is None else parse_version(store, version, data)
+
+
 def log(store: Store, *, newest_first: bool = True) -> Iterator[Manifest]:
     """Yield every version's manifest, from head down to genesis or the other way.
 

@@ -60,6 +60,7 @@ def opening(
     source: dict[str, str] | None = None,
     time_ms: int = TIME_MS,
     takeover: bool = False,
+    one_stream: tuple[str, ...] = (),
 ) -> Opening:
     return Opening(
         stream=stream,
@@ -69,6 +70,7 @@ def opening(
         source=SOURCE if source is None else source,
         time_ms=time_ms,
         takeover=takeover,
+        one_stream=one_stream,
     )
 
 

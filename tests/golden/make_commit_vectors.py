@@ -7,7 +7,7 @@ Every implementation of the commit, in whatever language, runs all files of test
   create, mine, superseded, rival or gap; `version` is the version to create, or the one that is
   mine; `manifest` the text to create it with. Both are null where they say nothing.
 * A vector with `open` asks the same of an open; its outcomes are create, found, superseded, rival,
-  gap and contested.
+  gap, contested and second_stream.
 """
 
 import json
@@ -55,7 +55,12 @@ def open_vector(line: Line, wanted: Opening, outcome: str) -> str:
         if isinstance(decision, CreateOpen):
             expect["manifest"] = decision.manifest.decode()
     assert found == outcome, f"expected {outcome}, decided {found}: {decision}"
-    question = {
+    return render(line, {"open": open_question(wanted)}, expect)
+
+
+def open_question(wanted: Opening) -> dict[str, Any]:
+    """The open as JSON, as every implementation reads it."""
+    return {
         "stream": wanted.stream,
         "run": wanted.run,
         "key": {"restored": wanted.key.restored, "submission": wanted.key.submission},
@@ -63,8 +68,8 @@ def open_vector(line: Line, wanted: Opening, outcome: str) -> str:
         "source": wanted.source,
         "time_ms": wanted.time_ms,
         "takeover": wanted.takeover,
+        "one_stream": list(wanted.one_stream),
     }
-    return render(line, {"open": question}, expect)
 
 
 def vectors() -> dict[str, str]:

@@ -133,6 +133,17 @@ def test_a_damaged_delta_leaves_the_replica_as_it_was() -> None:
     assert [pending.key for pending in replica.pending] == [1]
 
 
+def test_a_manifest_under_another_number_is_never_adopted() -> None:
+    store = create_store("memory:", SPEC)
+    assert isinstance(store, MemoryStore)
+    open_stream(store, "events")
+    replica: Replica[int] = Replica(store, make_learners(SPEC), 1)
+    store._versions[2] = store._versions[1]
+    with pytest.raises(StoreDamaged, match="version 2 holds the manifest of version 1"):
+        replica.catch_up(lambda manifest, key: False)
+    assert replica.version == 1
+
+
 def test_schemas_name_every_table() -> None:
     assert sorted(schemas_of(make_learners(SPEC))) == [
         "ctr.zn",

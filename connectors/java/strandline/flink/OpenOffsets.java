@@ -96,7 +96,8 @@ final class OpenOffsets implements OffsetsInitializer {
                             positions,
                             source,
                             System.currentTimeMillis(),
-                            settings.takeover());
+                            settings.takeover(),
+                            settings.oneStream());
                 });
     }
 
