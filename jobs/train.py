@@ -49,7 +49,7 @@ def main(options: JobOptions) -> None:
     # Positions are checked, and version head + 1 is created exclusively: COMMIT.
     store(prepared, "ModelStore", java().ModelStoreSink(settings))
 
-    execute(env, f"strandline {options.stream} -> {options.store_url}")
+    execute(env, options)
 
 
 if __name__ == "__main__":
