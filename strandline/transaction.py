@@ -33,12 +33,13 @@ import numpy as np
 from strandline.base import read_spec
 from strandline.block import Block, Mark, Span
 from strandline.commit import commit
+from strandline.committable import committable_from
 from strandline.errors import CommitRefused, SourceRecreated, WrongUsage
 from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
 from strandline.opening import append_open
-from strandline.prepared import Prepared, committable_from
+from strandline.prepared import Prepared
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.tables import Changes

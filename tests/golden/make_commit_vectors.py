@@ -14,9 +14,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from strandline.commit import Committable, Create, decide
+from strandline.commit import Create, decide
+from strandline.committable import Committable
 from strandline.errors import StrandlineError
-from strandline.opening import CreateOpen, Opening, decide_open
+from strandline.opening import Opening, decide_open
 from tests.golden.commit_cases import commit_cases
 from tests.golden.commit_lines import Line
 from tests.golden.open_cases import open_cases
@@ -50,9 +51,9 @@ def open_vector(line: Line, wanted: Opening, outcome: str) -> str:
     if isinstance(decision, StrandlineError):
         found = decision.code
     else:
-        found = "create" if isinstance(decision, CreateOpen) else "found"
+        found = "create" if isinstance(decision, Create) else "found"
         expect["version"] = decision.version
-        if isinstance(decision, CreateOpen):
+        if isinstance(decision, Create):
             expect["manifest"] = decision.manifest.decode()
     assert found == outcome, f"expected {outcome}, decided {found}: {decision}"
     return render(line, {"open": open_question(wanted)}, expect)

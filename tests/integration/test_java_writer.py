@@ -10,10 +10,11 @@ import pytest
 
 from strandline.block import Span
 from strandline.commit import commit
+from strandline.committable import committable_from
 from strandline.errors import SecondStream
 from strandline.manifest import OpenKey
 from strandline.opening import append_open, check_one_stream
-from strandline.prepared import Prepared, committable_from
+from strandline.prepared import Prepared
 from strandline.store import create_store, read_manifest, verify_chain
 from strandline.store.base import Store
 from strandline.transaction import open_stream
