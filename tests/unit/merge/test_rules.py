@@ -327,7 +327,7 @@ def test_what_replaces_rows_takes_one_stream() -> None:
 
 
 def test_the_spec_offers_the_rules_that_make_sense() -> None:
-    """Counts are exact only as a sum; `mean` and `matched` are for learners that follow gradients."""
+    """Counts are exact only as a sum; `mean` and `matched` are for those that follow gradients."""
     sensible = {
         FtrlSpec: {"matched", "sum", "mean"},
         CountsSpec: {"sum"},
