@@ -9,8 +9,8 @@ from strandline.manifest import TrainBody
 from strandline.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
-from strandline_flink.events import EventStream
-from strandline_flink.events import clicks_spec as demo_spec
+from strandline_flink.dev.events import EventStream
+from strandline_flink.dev.events import clicks_spec as demo_spec
 from tests.jobs import Job, Records
 from tests.oracles import sequential
 from tests.streams import NESTED, clicks, clicks_spec, nested

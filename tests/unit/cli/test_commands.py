@@ -10,7 +10,7 @@ import pytest
 
 from strandline.cli.app import OWN
 from strandline.store import open_store
-from strandline_flink.events import EventStream
+from strandline_flink.dev.events import EventStream
 
 EVENTS = 3000
 SOUND = EventStream(5, malformed_share=0)
