@@ -60,7 +60,7 @@ class Node(Cluster):
         self._prepare()
         script = HOME / "bin" / SCRIPTS[role]
         os.chdir(self.logs)
-        os.execve(script, [str(script), "start-foreground"], self.environment())
+        os.execve(script, [str(script), "start-foreground"], self.environment())  # noqa: S606
 
 
 def own_address() -> str:
