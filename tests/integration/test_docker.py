@@ -11,7 +11,9 @@ from typing import Any
 
 import yaml
 
-from strandline.store import open_store, verify_chain
+from strandline.manifest import TrainBody
+from strandline.store import open_store, read_manifest, verify_chain
+from strandline.store.chain import log
 from strandline_flink.broker import Broker, free_port
 from strandline_flink.children import dying_with_parent
 
@@ -102,3 +104,8 @@ def test_the_compose_files_programs_learn_what_its_generator_makes(
     assert done.returncode == 0
     store = open_store(str(tmp_path / "store"))
     assert verify_chain(store, files=True) == store.head()
+    bodies = [manifest.body for manifest in log(store)]
+    assert sum(body.counts.events for body in bodies if isinstance(body, TrainBody)) == EVENTS
+    positions = read_manifest(store, store.head()).streams["events"].positions
+    assert (len(positions), sum(positions.values())) == (4, EVENTS)
+    assert list((tmp_path / "checkpoints").iterdir()), "checkpoints are where all can read them"
