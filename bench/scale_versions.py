@@ -28,12 +28,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from strandline.base import read_spec, schemas_of
+from strandline.base import read_spec
 from strandline.canonical import canonical_json
 from strandline.commit import commit
 from strandline.compactor import Compactor
 from strandline.delta import DeltaFile
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline.tables import Changes

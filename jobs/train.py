@@ -30,9 +30,10 @@ from strandline_flink.topology import (
 
 
 def main(options: JobOptions) -> None:
-    create_store(options.store_url, Spec.load(options.spec))
+    spec = Spec.load(options.spec)
+    create_store(options.store_url, spec)
     env = environment(options)
-    settings, workers = job_settings(options), options.parallelism
+    settings, workers = job_settings(options, spec), options.parallelism
     here = (options.store_url, options.stream)
 
     # Events of one partition, joined into blocks that carry their positions [from, to).
@@ -48,7 +49,7 @@ def main(options: JobOptions) -> None:
     # Positions are checked, and version head + 1 is created exclusively: COMMIT.
     store(prepared, "ModelStore", java().ModelStoreSink(settings))
 
-    execute(env, f"strandline {options.stream} -> {options.store_url}")
+    execute(env, options)
 
 
 if __name__ == "__main__":

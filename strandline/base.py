@@ -17,7 +17,7 @@ from strandline.canonical import sha256_hex
 from strandline.delta import DeltaFile, ModelChanges, Schemas
 from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
-from strandline.learners.loading import empty_parameters
+from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import Manifest, TrainBody
 from strandline.spec import Spec
 from strandline.store.base import Store
@@ -34,11 +34,6 @@ _log = logging.getLogger(__name__)
 def read_spec(store: Store) -> Spec:
     """Return the spec that the store's head names."""
     return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
-
-
-def schemas_of(learners: Mapping[str, Learner]) -> Schemas:
-    """Return the schema of every table of the learners, by table name."""
-    return {schema.name: schema for learner in learners.values() for schema in learner.tables}
 
 
 def read_changes(store: Store, manifest: Manifest, schemas: Schemas) -> list[ModelChanges]:
@@ -162,14 +157,12 @@ def _fill(table: Table, schema: TableSchema, tensors: Tensors) -> None:
         rows = tensors[f"{schema.name}/rows"]
     else:
         rows = np.arange(schema.row_count, dtype=schema.row_dtype)
-    shaped = values.shape == (len(rows), schema.width) and rows.ndim == 1
-    typed = values.dtype == np.dtype(schema.dtype) and rows.dtype == schema.row_dtype
-    if not (shaped and typed and np.all(rows[1:] > rows[:-1]) and np.all(np.isfinite(values))):
-        raise StoreDamaged(
-            f"table {schema.name!r}: {values.dtype} values of shape {values.shape} for rows of"
-            f" {rows.dtype}; expected finite {schema.dtype} of width {schema.width}, rows sorted"
-        )
-    table.assign(rows, values)
+    if not np.all(np.isfinite(values)):
+        raise StoreDamaged(f"table {schema.name}: base holds numbers that are not finite")
+    try:
+        table.assign(rows, values)
+    except ValueError as error:
+        raise StoreDamaged(f"base: {error}") from error
 
 
 def _tensor_names(schema: TableSchema) -> list[str]:

@@ -18,108 +18,19 @@ function of committable and parent alone, so a commit repeated after a lost answ
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import msgspec
-from msgspec import Struct
 
 from strandline.canonical import sha256_hex
+from strandline.committable import Committable
 from strandline.errors import CommitRefused, Gap, Rival, Superseded
 from strandline.limits import MANIFEST_BYTES_MAX
-from strandline.manifest import (
-    Count,
-    Index,
-    Manifest,
-    Name,
-    Positions,
-    StreamEntry,
-    TrainBody,
-    Uuid,
-    check_canonical,
-    newer_format,
-    parse_manifest,
-    render_manifest,
-)
+from strandline.manifest import Manifest, StreamEntry, parse_manifest, render_manifest
 from strandline.store.base import Store
-from strandline.store.chain import manifest_bytes
-from strandline.structs import ready
+from strandline.store.chain import manifest_bytes, references_of
 
 ReadVersion = Callable[[int], bytes]
 """A version's number -> its manifest's bytes; raises if it is not there."""
-
-
-class _Fields(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The keys of a committable. The body stays text: it is never rendered again."""
-
-    after: Positions
-    before: Positions
-    body: msgspec.Raw
-    first: Positions
-    format: Literal[1]
-    run: Uuid
-    seqs: dict[Index, Count]
-    stream: Name
-    time_ms: Count
-
-    def __post_init__(self) -> None:
-        start = self.before | self.first
-        if self.before.keys() & self.first.keys():
-            raise ValueError(f"first {self.first} names partitions of before {self.before}")
-        if self.after.keys() != start.keys():
-            raise ValueError(f"after {self.after} and before with first {start} differ in keys")
-        if any(self.after[partition] < offset for partition, offset in start.items()):
-            raise ValueError(f"after {self.after} is behind before {start}")
-        if self.after == self.before:
-            raise ValueError(f"nothing was read: after is before, {self.after}")
-
-
-ready(_Fields)
-
-
-@dataclass(frozen=True, slots=True)
-class Committable:
-    """What one epoch of a stream proposes to commit; `identity` is the SHA-256 of its bytes.
-
-    `before` holds every partition the stream has at the epoch's start, `first` the new ones with
-    their first offset, `after` both; `seqs` the workers that learned in this epoch.
-    """
-
-    after: dict[str, int]
-    before: dict[str, int]
-    body: TrainBody
-    body_text: bytes
-    identity: str
-    run: str
-    seqs: dict[str, int]
-    stream: str
-    time_ms: int
-
-    @classmethod
-    def parse(cls, data: bytes) -> "Committable":
-        """Return the committable that the bytes hold.
-
-        Raises
-        ------
-        CommitRefused
-            If they are not canonical JSON of a committable, or contradict themselves.
-        """
-        try:
-            check_canonical(data)
-            fields = msgspec.json.decode(data, type=_Fields)
-            body = msgspec.json.decode(fields.body, type=TrainBody)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise CommitRefused(f"not a committable: {newer_format(data) or error}") from error
-        return cls(
-            after=fields.after,
-            before=fields.before,
-            body=body,
-            body_text=bytes(fields.body),
-            identity=sha256_hex(data),
-            run=fields.run,
-            seqs=fields.seqs,
-            stream=fields.stream,
-            time_ms=fields.time_ms,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +60,7 @@ def decide(head: int, read: ReadVersion, committable: Committable) -> Decision:
     parent = parse_manifest(parent_bytes)
     entry = parent.streams.get(committable.stream)
     if entry is None or entry.run != committable.run:
-        return _superseded(head, entry, committable)
+        return superseded(committable.stream, committable.run, head, entry)
     ahead, behind = compare(entry.positions, committable.before)
     if not ahead and not behind:
         return _create(parent, parent_bytes, entry, committable)
@@ -172,6 +83,15 @@ def compare(here: dict[str, int], there: dict[str, int]) -> tuple[bool, bool]:
     ahead = any(offset > there.get(partition, -1) for partition, offset in here.items())
     behind = any(offset > here.get(partition, -1) for partition, offset in there.items())
     return ahead, behind
+
+
+def superseded(stream: str, run: str, head: int, entry: StreamEntry | None) -> Superseded:
+    """Return the refusal of a run that does not hold the stream, as `entry` of head has it."""
+    holder = "no run" if entry is None else f"run {entry.run} (open at version {entry.open})"
+    return Superseded(
+        f"stream {stream}: this is run {run}, but at version {head} the stream is held by"
+        f" {holder}; nothing is lost: let that run go on, or start again"
+    )
 
 
 def commit(store: Store, committable: bytes) -> int:
@@ -198,7 +118,8 @@ def commit(store: Store, committable: bytes) -> int:
             store.append(decision.version, manifest_bytes(store, decision.version))
             return decision.version
         if not files_checked:
-            _check_files(store, wanted.body)
+            for kind, ref in references_of(wanted.body):
+                store.read(kind, ref)
             files_checked = True
         if store.append(decision.version, decision.manifest):
             return decision.version
@@ -248,21 +169,6 @@ def _find_mine(entry: StreamEntry, read: ReadVersion, committable: Committable) 
         if behind or not ahead:
             return None
         version = began.version
-
-
-def _check_files(store: Store, body: TrainBody) -> None:
-    for file in body.files:
-        store.read("delta", file.ref)
-    if body.rejects.file is not None:
-        store.read("rejects", body.rejects.file)
-
-
-def _superseded(head: int, entry: StreamEntry | None, committable: Committable) -> Superseded:
-    holder = "no run" if entry is None else f"run {entry.run} (open at version {entry.open})"
-    return Superseded(
-        f"stream {committable.stream}: this is run {committable.run}, but at version {head} the"
-        f" stream is held by {holder}; nothing is lost: let that run go on, or start again"
-    )
 
 
 def _rival(head: int, entry: StreamEntry, committable: Committable) -> Rival:

@@ -16,11 +16,10 @@ from strandline.base import (
     read_base,
     read_changes,
     read_spec,
-    schemas_of,
 )
-from strandline.errors import StoreDamaged
+from strandline.errors import StoreDamaged, WrongUsage
 from strandline.garbage import durable_head, find_garbage
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
 from strandline.tables import apply_changes
@@ -54,13 +53,20 @@ class Compactor:
     keep_versions
         How many versions below head stay open at least; None keeps all. A reader that follows and
         a job that starts must not be further behind than this.
+
+    Raises
+    ------
+    WrongUsage
+        If a number is out of range.
     """
 
     def __init__(self, store: Store, every: int = 100, keep_versions: int | None = None) -> None:
         if every < 1:
-            raise ValueError(f"every is {every}, expected a number of versions from 1 on")
+            raise WrongUsage(f"every is {every}, expected a number of versions from 1 on")
         if keep_versions is not None and keep_versions < 0:
-            raise ValueError(f"keep_versions is {keep_versions}, expected 0 or more")
+            raise WrongUsage(
+                f"keep_versions is {keep_versions}, expected 0 or more, or None to keep all"
+            )
         self._store, self._every, self._keep_versions = store, every, keep_versions
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)

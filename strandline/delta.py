@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import numpy as np
-
 from strandline.canonical import canonical_json
 from strandline.errors import DeltaDamaged, StoreDamaged
 from strandline.tables import Changes, TableSchema
@@ -69,15 +67,10 @@ class DeltaFile:
             tensors, metadata = decode(data)
         except StoreDamaged as error:
             raise DeltaDamaged(f"delta file: {error}") from error
-        if set(metadata) != METADATA_KEYS or metadata["format"] != FORMAT:
-            raise DeltaDamaged(
-                f"delta file: format {metadata.get('format')!r} with metadata {sorted(metadata)};"
-                f" this release reads format {FORMAT!r} with {sorted(METADATA_KEYS)}"
-            )
-        before = _positions(metadata["before"])
+        origin = _origin(metadata)
         tables = sorted({tensor.rpartition("/")[0] for tensor in tensors})
         changes = {name: _changes(_schema(name, schemas), tensors) for name in tables}
-        return cls(metadata["stream"], metadata["run"], before, changes)
+        return cls(origin.stream, origin.run, origin.before, changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +85,15 @@ class Origin:
 def read_origin(data: bytes | memoryview) -> Origin:
     """Return what a delta file's metadata says; raises StoreDamaged if this is no such file."""
     _, metadata = decode(data)
+    return _origin(metadata)
+
+
+def _origin(metadata: Mapping[str, str]) -> Origin:
     if set(metadata) != METADATA_KEYS or metadata["format"] != FORMAT:
-        raise StoreDamaged(f"not a delta file of format {FORMAT}: metadata {sorted(metadata)}")
+        raise DeltaDamaged(
+            f"delta file: format {metadata.get('format')!r} with metadata {sorted(metadata)};"
+            f" this release reads format {FORMAT!r} with {sorted(METADATA_KEYS)}"
+        )
     return Origin(metadata["stream"], metadata["run"], _positions(metadata["before"]))
 
 
@@ -120,20 +120,11 @@ def _changes(schema: TableSchema, tensors: Tensors) -> Changes:
     if have != expected:
         raise DeltaDamaged(f"table {name!r}: tensors {have}, expected {expected}")
     rows, values = tensors[f"{name}/rows"], tensors[f"{name}/{schema.operation}"]
-    if rows.dtype != schema.row_dtype or rows.ndim != 1:
-        raise DeltaDamaged(
-            f"table {name!r}: rows are {rows.dtype} of shape {rows.shape},"
-            f" expected {np.dtype(schema.row_dtype)} in one dimension"
-        )
-    if values.dtype != np.dtype(schema.dtype) or values.shape != (len(rows), schema.width):
-        raise DeltaDamaged(
-            f"table {name!r}: changes are {values.dtype} of shape {values.shape},"
-            f" expected {schema.dtype} of shape {(len(rows), schema.width)}"
-        )
-    if not np.all(rows[1:] > rows[:-1]):
-        raise DeltaDamaged(f"table {name!r}: rows are not sorted, or one occurs twice")
-    if schema.row_count is not None and len(rows) and rows[-1] >= schema.row_count:
-        raise DeltaDamaged(f"table {name!r}: row {rows[-1]} of a table of {schema.row_count} rows")
-    if not np.all(np.isfinite(values)):
+    try:
+        schema.check(rows, values)
+    except ValueError as error:
+        raise DeltaDamaged(str(error)) from error
+    changes = Changes(rows, values)
+    if not changes.finite:
         raise DeltaDamaged(f"table {name!r}: a change is not finite")
-    return Changes(rows, values)
+    return changes

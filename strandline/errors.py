@@ -4,7 +4,7 @@
 
     StrandlineError
     ├── SpecError               a spec that cannot be read
-    ├── WrongUsage              an argument that cannot be meant
+    ├── WrongUsage              a call or an argument that cannot be meant
     ├── EventRejected           an event handed to `predict` that cannot be decoded
     ├── EnvironmentUnfit        Python, Java, disk, broker: what a run needs and does not find
     ├── StoreError
@@ -49,8 +49,8 @@ class SpecError(StrandlineError):
     exit_code = 2
 
 
-class WrongUsage(StrandlineError):
-    """An argument whose value is out of range or not of its form."""
+class WrongUsage(StrandlineError, ValueError):
+    """An argument whose value is out of range or not of its form, or a call out of turn."""
 
     code = "usage"
     exit_code = 2

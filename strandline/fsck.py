@@ -8,26 +8,34 @@
     garbage    files that no version names and no commit can name any more
 
 The data of versions up to the oldest base may be gone: compaction removes it. Everything after
-must be there. One pass from genesis to head, one model in memory.
+must be there. One pass from genesis to head, one model in memory. Where the spec cannot be read,
+by this release or at all, nobody can say what deltas and bases should hold: nothing of them is
+called damaged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from strandline.base import encode_base, read_base, schemas_of
+from strandline.base import encode_base, read_base
 from strandline.canonical import sha256_hex
 from strandline.continuity import check_continuity
 from strandline.delta import DeltaFile
 from strandline.errors import FileMissing, SpecError, StoreDamaged
-from strandline.garbage import StagedFile, files_of, is_settled, references_of, staged_data
+from strandline.garbage import StagedFile, files_of, is_settled, staged_data
 from strandline.learners.base import Learner
-from strandline.learners.loading import empty_parameters, make_learners
+from strandline.learners.loading import empty_parameters, make_learners, schemas_of
 from strandline.manifest import FileRef, Manifest
 from strandline.spec import Spec
 from strandline.store.base import FileKind, Store
-from strandline.store.chain import check_link, check_step, manifest_bytes, parse_version
+from strandline.store.chain import (
+    check_link,
+    check_step,
+    manifest_bytes,
+    parse_version,
+    references_of,
+)
 from strandline.tables import Parameters, apply_changes
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -53,7 +61,8 @@ class Report(Struct, frozen=True, kw_only=True):
     gone
         Versions whose data was removed, all covered by a base.
     bases, damaged_bases
-        Bases that hold what folding the deltas gives, and those that do not.
+        Bases that hold what folding the deltas gives, and those that do not; both empty if the
+        spec cannot be read.
     damages
         Everything that is damaged, damaged bases included; empty for a sound store.
     garbage, leftovers
@@ -125,14 +134,16 @@ def repair_store(store: Store, report: Report) -> list[str]:
 class _Walk:
     """The check on its way from genesis to head.
 
-    `_parameters` is the fold up to the version checked last, None while it cannot be known.
+    `_learners` are None until the spec is read, `_parameters` are the fold up to the version
+    checked last, None while it cannot be known.
     """
 
     def __init__(self, store: Store, bases: Sequence[int]) -> None:
         self._store, self._bases = store, set(bases)
         self._covered = min(bases, default=0)
         self._named: set[StagedFile] = set()
-        self._learners: dict[str, Learner] = {}
+        self._spec_checked = False
+        self._learners: Mapping[str, Learner] | None = None
         self._parameters: Parameters | None = None
         self._parent: tuple[Manifest, str] | None = None
         self._unread = 0
@@ -145,8 +156,10 @@ class _Walk:
     def check_version(self, version: int) -> None:
         """Check the version and what it names, then the base that stands on it."""
         manifest = self._check_manifest(version)
-        if version == 0 and manifest is not None:
-            self._check_spec(manifest)
+        if manifest is not None and not self._spec_checked:
+            self._check_spec(manifest.spec)
+        if version == 0 and self._learners is not None:
+            self._parameters, self.opens_from = empty_parameters(self._learners), 0
         if manifest is None or not self._check_files(manifest):
             self._parameters, self.opens_from = None, None
         if version in self._bases:
@@ -189,20 +202,18 @@ class _Walk:
             self._damaged(f"version {version}", error)
         return manifest
 
-    def _check_spec(self, genesis: Manifest) -> None:
+    def _check_spec(self, sha256: str) -> None:
+        self._spec_checked = True
         try:
-            spec = Spec.from_json(self._store.read("spec", genesis.spec))
+            self._learners = make_learners(Spec.from_json(self._store.read("spec", sha256)))
         except (StoreDamaged, SpecError) as error:
-            self._damaged(f"spec {genesis.spec}", error)
-            return
-        self._learners = make_learners(spec)
-        self._parameters, self.opens_from = empty_parameters(self._learners), 0
+            self._damaged(f"spec {sha256}", error)
 
     def _check_files(self, manifest: Manifest) -> bool:
         """Check and fold what a version names; whether all that folding needs is there."""
         self._named |= files_of(manifest)
         foldable = complete = True
-        for kind, ref in references_of(manifest):
+        for kind, ref in references_of(manifest.body):
             data = self._read(manifest.version, kind, ref)
             complete &= data is not None
             if kind == "delta":
@@ -224,6 +235,8 @@ class _Walk:
         return data
 
     def _fold(self, version: int, data: bytes) -> bool:
+        if self._learners is None:
+            return False
         try:
             changes = DeltaFile.decode(data, schemas_of(self._learners)).changes
         except StoreDamaged as error:
@@ -234,6 +247,8 @@ class _Walk:
         return True
 
     def _check_base(self, version: int) -> None:
+        if self._learners is None:
+            return
         try:
             parameters = read_base(self._store, version, self._learners)
             if self._parameters is None:

@@ -6,16 +6,16 @@ or once head stands past its `before`. Runs do not come back and a run's positio
 so what is garbage at one head is garbage at every later one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
 from strandline.delta import read_origin
 from strandline.errors import FileMissing, StoreDamaged
-from strandline.manifest import FileRef, Manifest, StreamEntry, TrainBody
+from strandline.manifest import Manifest, StreamEntry
 from strandline.store.base import FileKind, Store
-from strandline.store.chain import manifest_bytes, read_manifest
+from strandline.store.chain import manifest_bytes, read_manifest, references_of
 
 DATA_KINDS: Final[tuple[FileKind, ...]] = ("delta", "rejects")
 
@@ -40,18 +40,9 @@ def staged_data(store: Store) -> list[StagedFile]:
     return [StagedFile(kind, sha256) for kind in DATA_KINDS for sha256 in store.staged(kind)]
 
 
-def references_of(manifest: Manifest) -> Iterator[tuple[FileKind, FileRef]]:
-    """Yield the files that a version names, in its order."""
-    if isinstance(manifest.body, TrainBody):
-        for file in manifest.body.files:
-            yield "delta", file.ref
-        if manifest.body.rejects.file is not None:
-            yield "rejects", manifest.body.rejects.file
-
-
 def files_of(manifest: Manifest) -> set[StagedFile]:
     """Return the files that a version names."""
-    return {StagedFile(kind, ref.sha256) for kind, ref in references_of(manifest)}
+    return {StagedFile(kind, ref.sha256) for kind, ref in references_of(manifest.body)}
 
 
 def find_garbage(store: Store, after: int = 0) -> list[StagedFile]:

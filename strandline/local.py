@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from strandline.errors import SourceBehind
+from strandline.errors import SourceBehind, WrongUsage
 from strandline.manifest import Prequential, TrainBody
 from strandline.prequential import add_sums
 from strandline.store.base import Store
@@ -87,6 +87,8 @@ def learn(
 
     Raises
     ------
+    WrongUsage
+        If `epoch_events` is below 1.
     SourceBehind
         If there are fewer records than the store has committed.
     SourceRecreated
@@ -95,7 +97,7 @@ def learn(
         If more events are rejected than the spec allows.
     """
     if epoch_events < 1:
-        raise ValueError(f"epoch_events is {epoch_events}, expected 1 or more")
+        raise WrongUsage(f"epoch_events is {epoch_events}, expected 1 or more")
     run = open_stream(store, stream, source, takeover=takeover, clock_ms=clock_ms)
     left = iter(records)
     _skip(left, run)

@@ -174,11 +174,14 @@ class TrainBody(_Part, frozen=True):
             raise ValueError(f"{sums.rejected} events rejected, reasons: {self.rejects.reasons}")
 
 
+Body = TrainBody | OpenBody | GenesisBody
+
+
 class Manifest(_Part, frozen=True):
     """A version. `committable` is the identity of the commit that made it, `parent` the SHA-256
     of the bytes of version - 1, `spec` that of the spec file."""
 
-    body: TrainBody | OpenBody | GenesisBody
+    body: Body
     committable: Sha256 | None
     format: int
     kind: Kind
@@ -215,7 +218,7 @@ class _Format(Struct):
     format: Annotated[int, Meta(gt=FORMAT)]
 
 
-_BODIES: Final[dict[Kind, type[TrainBody] | type[OpenBody] | type[GenesisBody]]] = {
+_BODIES: Final[dict[Kind, type[Body]]] = {
     "genesis": GenesisBody,
     "open": OpenBody,
     "train": TrainBody,

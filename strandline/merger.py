@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from strandline.base import read_spec, schemas_of
+from strandline.base import read_spec
 from strandline.block import Span, join_spans
 from strandline.delta import DeltaFile, ModelChanges
 from strandline.errors import Gap
 from strandline.learners.base import Learner
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.manifest import (
     Counts,
     DeltaEntry,

@@ -11,7 +11,7 @@ from functools import partial
 import msgspec
 
 from strandline.canonical import canonical_json, sha256_hex
-from strandline.commit import ReadVersion, compare
+from strandline.commit import Create, ReadVersion, compare, superseded
 from strandline.errors import (
     Gap,
     Rival,
@@ -64,15 +64,7 @@ class OpenFound:
     in_force: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CreateOpen:
-    """Create this version with these bytes, exclusively; if it is taken, decide anew."""
-
-    version: int
-    manifest: bytes
-
-
-OpenDecision = CreateOpen | OpenFound | Superseded | Rival | Gap | StreamContested | SecondStream
+OpenDecision = Create | OpenFound | Superseded | Rival | Gap | StreamContested | SecondStream
 
 
 def find_open(store: Store, stream: str, key: OpenKey) -> OpenFound | None:
@@ -168,7 +160,7 @@ def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:
     opens = [] if entry is None else _opens(entry, read, wanted.stream)
     found = None if entry is None else _find(entry, opens, wanted.stream, wanted.key)
     if found is not None:
-        return found if found.in_force else _superseded(head, entry, wanted)
+        return found if found.in_force else superseded(wanted.stream, wanted.run, head, entry)
     refusal = _refuse_second(parent.streams, wanted.stream, wanted.one_stream) or (
         _refuse_start(opens, wanted)
         if wanted.key.restored is None
@@ -235,7 +227,7 @@ def _refuse_restore(
 ) -> Superseded | Rival | Gap | None:
     """A restore goes on with its own run, exactly where the store stands."""
     if entry is None or entry.run != wanted.run:
-        return _superseded(head, entry, wanted)
+        return superseded(wanted.stream, wanted.run, head, entry)
     ahead, behind = compare(entry.positions, wanted.positions)
     if not ahead and not behind:
         return None
@@ -246,17 +238,9 @@ def _refuse_restore(
     return Rival(both) if ahead else Gap(both)
 
 
-def _superseded(head: int, entry: StreamEntry | None, wanted: Opening) -> Superseded:
-    holder = "no run" if entry is None else f"run {entry.run} (open at version {entry.open})"
-    return Superseded(
-        f"stream {wanted.stream}: this is run {wanted.run}, but at version {head} the stream is"
-        f" held by {holder}; nothing is lost: let that run go on, or start again"
-    )
-
-
 def _create(
     parent: Manifest, parent_sha256: str, entry: StreamEntry | None, wanted: Opening
-) -> CreateOpen:
+) -> Create:
     version = parent.version + 1
     known = {} if entry is None else entry.positions
     opened = StreamEntry(
@@ -281,4 +265,4 @@ def _create(
         time_ms=wanted.time_ms,
         version=version,
     )
-    return CreateOpen(version, manifest)
+    return Create(version, manifest)

@@ -1,17 +1,11 @@
 """What a merger answers to a cut: everything a commit needs but the head it meets."""
 
-from collections.abc import Mapping
-from typing import Final
-
 import msgspec
 
 from strandline.block import Span
 from strandline.canonical import canonical_json
-from strandline.errors import Gap
-from strandline.manifest import StreamEntry, TrainBody
+from strandline.manifest import TrainBody
 from strandline.structs import ready
-
-COMMITTABLE_FORMAT: Final = 1
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,39 +45,3 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 ready(Prepared)
-
-
-def committable_from(prepared: Prepared, entry: StreamEntry, stream: str) -> bytes:
-    """Return the committable of a cut: it goes from where `entry` says that the stream stands.
-
-    Raises
-    ------
-    Gap
-        If a partition that the entry knows goes on elsewhere.
-    """
-    _check_moves(prepared, entry.positions, stream)
-    first = {str(p): begin for p, begin, _ in prepared.moves if str(p) not in entry.positions}
-    after = entry.positions | {str(p): end for p, _, end in prepared.moves}
-    return canonical_json(
-        {
-            "after": after,
-            "before": entry.positions,
-            "body": msgspec.to_builtins(prepared.body),
-            "first": first,
-            "format": COMMITTABLE_FORMAT,
-            "run": prepared.run,
-            "seqs": prepared.seqs,
-            "stream": stream,
-            "time_ms": prepared.time_ms,
-        }
-    )
-
-
-def _check_moves(prepared: Prepared, positions: Mapping[str, int], stream: str) -> None:
-    for partition, begin, end in prepared.moves:
-        at = positions.get(str(partition), begin)
-        if at != begin:
-            raise Gap(
-                f"stream {stream}, partition {partition}: the store stands at {at}, the epoch goes"
-                f" from {begin} to {end}; start again: the job goes on from the store's positions"
-            )

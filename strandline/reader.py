@@ -13,15 +13,17 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.base import is_covered, parameters_at, read_changes, read_spec, schemas_of
+from strandline.base import is_covered, parameters_at, read_changes, read_spec
 from strandline.delta import ModelChanges
-from strandline.errors import FileMissing, StoreDamaged, StrandlineError
-from strandline.learners.loading import make_learners
-from strandline.manifest import parse_manifest
+from strandline.errors import FileMissing, StoreDamaged, WrongUsage
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.model import Event, EventReader, Model, Predictions
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
+from strandline.store.chain import find_manifest, read_manifest
 from strandline.tables import Parameters, apply_changes
+
+TAKE_UP_BYTES_MAX: Final = 64 << 20
+"""Changes that one step takes up, and keeps for the other set of tables; one version at least."""
 
 AFTER_ERROR_MS: Final = 500
 """A version that could not be taken up is tried again after this time."""
@@ -39,9 +41,10 @@ class Follower:
         self._open_head()
 
     def step(self) -> bool:
-        """Take up every version at hand; whether there was one. An error changes nothing.
+        """Take up the versions at hand; whether there was one. An error changes nothing.
 
-        Where compaction has removed what lies between, head is opened anew.
+        A follower that is far behind takes several steps, so that its memory is bounded. Where
+        compaction has removed what lies between, head is opened anew.
         """
         try:
             return self._take_up()
@@ -60,11 +63,16 @@ class Follower:
         self._missed: list[ModelChanges] = []
 
     def _take_up(self) -> bool:
-        version, time_ms, files = self.model.version, 0, []
-        while (data := self._store.manifest(version + 1)) is not None:
-            manifest = parse_manifest(data)
-            files += read_changes(self._store, manifest, self._schemas)
-            version, time_ms = version + 1, manifest.time_ms
+        version, time_ms, size_bytes = self.model.version, 0, 0
+        files: list[ModelChanges] = []
+        while size_bytes < TAKE_UP_BYTES_MAX:
+            manifest = find_manifest(self._store, version + 1)
+            if manifest is None:
+                break
+            found = read_changes(self._store, manifest, self._schemas)
+            size_bytes += sum(change.nbytes for changes in found for change in changes.values())
+            files += found
+            version, time_ms = manifest.version, manifest.time_ms
         if version == self.model.version:
             return False
         tables = self._tables_to_change()
@@ -113,8 +121,12 @@ class Reader:
         self._thread: threading.Thread | None = None
 
     def follow(self) -> Self:
-        """Open head's model, then keep it at head in a thread of its own until `close`."""
-        assert self._thread is None, "a reader follows once"
+        """Open head's model, then keep it at head in a thread of its own until `close`.
+
+        A reader follows once; a second call raises `WrongUsage`.
+        """
+        if self._thread is not None:
+            raise WrongUsage("the reader has followed already: make another one of the store")
         follower = Follower(self._store)
         self._model = follower.model
         self._thread = threading.Thread(
@@ -144,7 +156,7 @@ class Reader:
     def model(self) -> Model:
         """The newest model at hand: hold it to ask one version several times."""
         if self._model is None:
-            raise StrandlineError("the reader is not open: call follow(), or use it in `with`")
+            raise WrongUsage("the reader is not open: call follow(), or use it in `with`")
         return self._model
 
     @property

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
-from strandline.base import is_covered, parameters_at, read_changes, schemas_of
+from strandline.base import is_covered, parameters_at, read_changes
 from strandline.errors import FileMissing
 from strandline.learners.base import Learner
-from strandline.manifest import Manifest, parse_manifest
+from strandline.learners.loading import schemas_of
+from strandline.manifest import Manifest
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
+from strandline.store.chain import find_manifest, read_manifest
 from strandline.tables import Changes, Parameters, apply_changes
 
 Key = TypeVar("Key")
@@ -73,8 +74,7 @@ class Replica(Generic[Key]):
 
         Where compaction has removed what lies between, head is opened anew: the same bits.
         """
-        while (data := self._store.manifest(self.version + 1)) is not None:
-            manifest = parse_manifest(data)
+        while (manifest := find_manifest(self._store, self.version + 1)) is not None:
             try:
                 self.adopt(manifest, partial(contained, manifest))
             except FileMissing:

@@ -101,6 +101,11 @@ class Changes:
         """Whether every number is finite."""
         return bool(np.isfinite(self.values).all())
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the arrays take."""
+        return self.rows.nbytes + self.values.nbytes
+
 
 @dataclass(frozen=True, slots=True)
 class TableDelta(Changes):
@@ -116,6 +121,11 @@ class TableDelta(Changes):
     def finite(self) -> bool:
         """Whether every number is finite, the stats' too."""
         return all(bool(np.isfinite(a).all()) for a in (self.values, *self.stats.values()))
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the arrays take, the stats' too."""
+        return sum(a.nbytes for a in (self.rows, self.values, *self.stats.values()))
 
 
 class Table(Protocol):

@@ -33,12 +33,13 @@ import numpy as np
 from strandline.base import read_spec
 from strandline.block import Block, Mark, Span
 from strandline.commit import commit
-from strandline.errors import CommitRefused, SourceRecreated, StrandlineError
+from strandline.committable import committable_from
+from strandline.errors import CommitRefused, SourceRecreated, WrongUsage
 from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
 from strandline.opening import append_open
-from strandline.prepared import Prepared, committable_from
+from strandline.prepared import Prepared
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.tables import Changes
@@ -91,8 +92,8 @@ def open_stream(
     entry = read_manifest(store, store.head()).streams.get(name)
     if entry is not None and entry.source != origin:
         raise SourceRecreated(
-            f"stream {name}: expected the source it has read so far, {words(entry.source)}, up to "
-            f"{words(entry.positions)}; got {words(origin)}; go on with the same source, or give "
+            f"stream {name}: expected the source it has read so far, {_words(entry.source)}, up to "
+            f"{_words(entry.positions)}; got {_words(origin)}; go on with the same source, or give "
             "this one a stream of another name"
         )
     run = uuid.uuid4().hex
@@ -110,8 +111,8 @@ def open_stream(
     return Stream(store, name, run, version, clock_ms)
 
 
-def words(pairs: Mapping[str, object]) -> str:
-    """The pairs as a person reads them."""
+def _words(pairs: Mapping[str, object]) -> str:
+    """Return the pairs as a person reads them."""
     return ", ".join(f"{key} {value}" for key, value in sorted(pairs.items())) or "none named"
 
 
@@ -140,9 +141,9 @@ class Stream:
         return self._entry.positions[str(PARTITION)]
 
     def begin(self) -> "Transaction":
-        """Begin a transaction; there is one at a time."""
+        """Begin a transaction; raises `WrongUsage` while another one is open."""
         if self._active is not None:
-            raise StrandlineError(
+            raise WrongUsage(
                 f"stream {self.name}: a transaction is open; commit it or roll it back first"
             )
         self._active = Transaction(self)
@@ -152,7 +153,8 @@ class Stream:
 class Transaction:
     """Learn events, then commit them as one version or give them up.
 
-    In a `with` block it commits at the end, and rolls back if the block raises.
+    In a `with` block it commits at the end, and rolls back if the block raises. A call out of turn
+    (after the end, or learning after `prepare`) raises `WrongUsage` and changes nothing.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -199,7 +201,7 @@ class Transaction:
         self._check_active(prepared=False)
         learned = self._end - self._stream.position
         if delta is not None and learned:
-            raise StrandlineError(
+            raise WrongUsage(
                 f"stream {self._stream.name}: the transaction has learned {learned} events and"
                 " got a delta as well; commit them one after the other"
             )
@@ -275,8 +277,8 @@ class Transaction:
     def _check_active(self, *, prepared: bool = True) -> None:
         name = self._stream.name
         if self._stream._active is not self:
-            raise StrandlineError(f"stream {name}: this transaction has ended; begin another one")
+            raise WrongUsage(f"stream {name}: this transaction has ended; begin another one")
         if not prepared and self._prepared is not None:
-            raise StrandlineError(
+            raise WrongUsage(
                 f"stream {name}: this transaction is prepared; commit it or roll it back"
             )

@@ -203,13 +203,13 @@ def _cover(spans: Sequence[tuple[int, int, int]]) -> tuple[Span, ...]:
 def _reason_to_refuse(
     tables: Mapping[str, TableDelta], sums: Mapping[str, Prequential]
 ) -> str | None:
-    size = 0
+    size_bytes = 0
     for name, delta in tables.items():
         if not delta.finite:
             return f"table {name}: a change is not finite"
-        size += sum(part.nbytes for part in (delta.rows, delta.values, *delta.stats.values()))
-    if size > DELTA_BYTES_MAX:
-        return f"{size} bytes, at most {DELTA_BYTES_MAX} are allowed"
+        size_bytes += delta.nbytes
+    if size_bytes > DELTA_BYTES_MAX:
+        return f"{size_bytes} bytes, at most {DELTA_BYTES_MAX} are allowed"
     for name, part in sums.items():
         if not is_finite(part):
             return f"learner {name}: a prediction is not finite"

@@ -8,10 +8,11 @@ from msgspec import structs
 
 from strandline.block import Block, Mark, Span, join_spans
 from strandline.commit import commit
+from strandline.committable import committable_from
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
 from strandline.opening import append_open
-from strandline.prepared import Prepared, committable_from
+from strandline.prepared import Prepared
 from strandline.store import Store, read_manifest
 from strandline.worker import Worker
 from strandline.worker_delta import WorkerDelta

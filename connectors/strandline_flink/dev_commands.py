@@ -1,4 +1,4 @@
-"""`strandline dev`: a broker, and events to learn from, on this machine."""
+"""`strandline dev`: a broker, a Flink cluster, and events to learn from, on this machine."""
 
 import signal
 import threading
@@ -15,6 +15,7 @@ from strandline.cli.lazy import SETTINGS
 from strandline.cli.output import count, err, out, print_json_line
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.broker import Broker
+from strandline_flink.cluster import Cluster
 from strandline_flink.events import EventStream, clicks_spec
 from strandline_flink.kafka_settings import KafkaSettings
 from strandline_flink.preflight import quiet_client
@@ -22,12 +23,13 @@ from strandline_flink.producing import paced, produce
 
 POLL_S = 0.5
 
-app = typer.Typer(help="A broker and events, for development and tests.", **SETTINGS)
+app = typer.Typer(help="A broker, a cluster, events: for development and tests.", **SETTINGS)
 
 Folder = Annotated[Path, typer.Option("--folder", help="Data, configuration and log.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65_535, help="0 chooses a free one.")]
 Topics = Annotated[list[str] | None, typer.Option("--topic", help="Make this topic if new.")]
 Partitions = Annotated[int, typer.Option("--partitions", min=1, help="Of each topic made.")]
+TaskManagers = Annotated[int, typer.Option("--taskmanagers", min=1, help="One slot each.")]
 Bootstrap = Annotated[
     str | None, typer.Option("--bootstrap", metavar="HOST:PORT,..", help="The brokers.")
 ]
@@ -76,6 +78,29 @@ def broker(
         while not stop.wait(POLL_S):
             if not started.running:
                 raise EnvironmentUnfit(f"the broker ended by itself, see {started.log_file}")
+
+
+@app.command()
+def flink(
+    folder: Folder = Path("strandline-flink"),
+    port: Port = 0,
+    taskmanagers: TaskManagers = 1,
+    json: Json = False,
+) -> None:
+    """Run a real Flink cluster until Ctrl-C: a JobManager, and TaskManagers with a slot each.
+
+    Example: `strandline dev flink --port 8081 --taskmanagers 2`, then `strandline run … --flink
+    localhost:8081`
+    """
+    stop = stop_event()
+    with Cluster(folder, taskmanagers=taskmanagers, port=port or None) as started:
+        if json:
+            print_json_line({"conf": str(started.configuration), "flink": started.address})
+        else:
+            out().print(f"Flink at {started.address}, logs in {started.logs}; Ctrl-C ends it")
+        while not stop.wait(POLL_S):
+            if ended := started.ended():
+                raise EnvironmentUnfit(f"{ended} ended by itself, see {started.logs}")
 
 
 @app.command()

@@ -1,14 +1,19 @@
 """How Flink runs the job: the settings that the exactly-once protocol stands on."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Final
 
+import pyflink
 from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
 
 from strandline_flink import jars
+from strandline_flink.execution_mode import Mode, chosen
 from strandline_flink.failure import RUN_FOLDER
+from strandline_flink.flink_rest import has_python_jar
 from strandline_flink.options import JobOptions
 from strandline_flink.run_folder import RunFolder
 
@@ -16,27 +21,55 @@ CHECKPOINT_TIMEOUT: Final = "120 s"
 # A failed checkpoint is retried with the next one: a slow store is no reason to start over.
 FAILED_CHECKPOINTS_MAX: Final = 1000
 RESTARTS_MAX: Final = 10
+# Elements that wait in the JVM for a Python process: blocks of up to 1 MiB.
+BUNDLE_ELEMENTS_MAX: Final = 8
 
 
 def environment(options: JobOptions) -> StreamExecutionEnvironment:
-    """Make the job's environment: local under `python`, the cluster's under `flink run`."""
+    """Make the job's environment: a cluster's with `--flink` and under `flink run`, else local."""
+    mode = chosen(options.mode)
+    print(f"strandline: {mode.name} mode: {mode.why}", file=sys.stderr)
     configuration = Configuration()
-    for key, value in (machine_settings() | settings(options)).items():
+    for key, value in (place_settings(options) | settings(options, mode)).items():
         configuration.set_string(key, str(value))
-    env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    if options.flink:
+        env = remote_environment(options.flink, configuration)
+    else:
+        env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(options.parallelism)
-    env.add_jars(*(Path(jar).as_uri() for jar in (*jars.paths("connector"), jars.compiled())))
+    shipped = [*jars.paths("connector"), jars.compiled()]
+    if options.flink and not has_python_jar(options.flink):
+        shipped += Path(pyflink.__path__[0]).glob("opt/flink-python-*.jar")
+    env.add_jars(*(jar.as_uri() for jar in shipped))
     check_guarantees(env)
     return env
 
 
-def machine_settings() -> dict[str, Any]:
-    """The run folder's settings in a local run, where Flink reads them for the cluster only."""
+def place_settings(options: JobOptions) -> dict[str, Any]:
+    """What depends on where the job runs; `flink run` brings that with it."""
     folder = os.environ.get(RUN_FOLDER)
-    return RunFolder(Path(folder)).flink_configuration() if folder else {}
+    if folder is None:
+        return {}
+    if options.flink:
+        return {
+            "python.client.executable": sys.executable,
+            "python.executable": options.python or sys.executable,
+        }
+    return RunFolder(Path(folder)).flink_configuration()
 
 
-def settings(options: JobOptions) -> dict[str, Any]:
+def remote_environment(address: str, configuration: Configuration) -> StreamExecutionEnvironment:
+    """An environment that submits to the JobManager with this REST interface."""
+    host, _, port = address.rpartition(":")
+    gateway = get_gateway()
+    remote = gateway.jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    no_jars = gateway.new_array(gateway.jvm.String, 0)
+    return StreamExecutionEnvironment(
+        remote.createRemoteEnvironment(host, int(port), configuration._j_configuration, no_jars)
+    )
+
+
+def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:
     """Flink's configuration of the job. What belongs to the machine is its own."""
     checkpointing = "execution.checkpointing"
     restart = "restart-strategy"
@@ -56,7 +89,8 @@ def settings(options: JobOptions) -> dict[str, Any]:
         f"{restart}.exponential-delay.attempts-before-reset-backoff": RESTARTS_MAX,
         "execution.runtime-mode": "STREAMING",
         "pipeline.object-reuse": "true",
-        "python.execution-mode": "thread",
+        "python.execution-mode": mode.name,
+        "python.fn-execution.bundle.size": BUNDLE_ELEMENTS_MAX,
         "python.metric.enabled": "false",
     }
 

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from py4j.protocol import Py4JJavaError
 from pyflink import java_gateway
 from pyflink.datastream import StreamExecutionEnvironment
 
-from strandline.errors import StrandlineError
-from strandline_flink.failure import RUN_FOLDER, marked, write_failure
+from strandline.errors import EnvironmentUnfit, StrandlineError
+from strandline_flink.failure import RUN_FOLDER, find_failure, job_lost, marked, write_failure
+from strandline_flink.options import JobOptions
 
 POLL_S: Final = 0.1
 JVM_EXIT_S: Final = 10
@@ -44,21 +46,37 @@ def job_process() -> Iterator[None]:
             codes = [process.poll() for process in started]
             dead = [code for code in codes if code is not None]
             words = f"its Java process died (exit code {dead[0]})" if dead else str(error)
+            print(words, file=sys.stderr)  # a Java error has no words once Java is gone
             write_failure(Path(folder), words)
             raise
 
 
-def execute(env: StreamExecutionEnvironment, name: str) -> None:
-    """Submit the job and wait for its end; SIGTERM cancels a local one.
+def execute(env: StreamExecutionEnvironment, options: JobOptions) -> None:
+    """Submit the job and wait for its end; SIGTERM cancels it. Under `flink run` leave it there.
 
-    Raises what Flink makes of the job's failure.
+    Raises what Flink makes of the job's failure, `EnvironmentUnfit` if the cluster lost the job.
     """
     if RUN_FOLDER not in os.environ:
-        env.execute(name)  # the cluster watches over the job
+        env.execute(options.job_name)  # the cluster watches over the job
         return
+    try:
+        execute_here(env, options.job_name)
+    except Py4JJavaError as error:
+        text = str(error)
+        if options.flink and find_failure(text) is None and job_lost(text):
+            raise EnvironmentUnfit(
+                f"the JobManager at {options.flink} is gone or was restarted, and the job with it. "
+                "Once it answers, the same command goes on from the store's head, exactly"
+            ) from error
+        raise
+
+
+def execute_here(env: StreamExecutionEnvironment, name: str) -> None:
+    """The same below `strandline run`, which sends the SIGTERM."""
     stop = threading.Event()
-    client = env.execute_async(name)
+    # Before the job is there: a cluster would go on with it after this process.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    client = env.execute_async(name)
     result = client.get_job_execution_result()
     while not result.done():
         if stop.wait(POLL_S):

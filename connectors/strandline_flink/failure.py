@@ -14,6 +14,10 @@ _MARKER: Final = re.compile(
     r"STRANDLINE\[([a-z_]+)\] (.*?)(?=\n\s+at |\n\s*(?:Caused by|Suppressed):|\n\s*\.{3} \d|\Z)",
     re.DOTALL,
 )
+_CAUSE: Final = re.compile(r"^\s*Caused by: (.+)$", re.MULTILINE)
+_LOST: Final = re.compile(
+    r"FlinkJobNotFoundException|ConnectException|Connection refused|ConnectionClosedException"
+)
 FAILURE_FILE: Final = "failure.json"
 # Names the folder of a local run in the environment of its processes.
 RUN_FOLDER: Final = "STRANDLINE_RUN_FOLDER"
@@ -43,10 +47,25 @@ def find_failure(text: str) -> Failure | None:
 
 
 def write_failure(folder: Path, text: str) -> None:
-    """Leave the marked error of `text`, or its first line, for the parent process."""
-    lines = text.strip().splitlines() or ["the job ended without a word"]
-    failure = find_failure(text) or Failure("", lines[0])
+    """Leave the marked error of `text`, or its root cause, for the parent process."""
+    failure = find_failure(text) or Failure("", root_cause(text))
     (folder / FAILURE_FILE).write_bytes(msgspec.json.encode(failure))
+
+
+def root_cause(text: str) -> str:
+    """The last cause that a stack trace names; the first line of any other text.
+
+    >>> root_cause("Exception: no\\n\\tat here\\nCaused by: A: b\\nCaused by: C: d\\n\\tat there")
+    'C: d'
+    """
+    causes = _CAUSE.findall(text)
+    lines = text.strip().splitlines() or ["the job ended without a word"]
+    return str(causes[-1]) if causes else lines[0]
+
+
+def job_lost(text: str) -> bool:
+    """Whether a stack trace says that the cluster no longer knows the job, or does not answer."""
+    return bool(_LOST.search(text))
 
 
 def read_failure(folder: Path) -> Failure | None:

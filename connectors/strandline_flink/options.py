@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from strandline.errors import WrongUsage
 from strandline.limits import NAME_PATTERN
+from strandline_flink.execution_mode import MODES
 
 CHECKPOINT_MS_MIN: Final = 50
 PARALLELISM_MAX: Final = 128
@@ -55,6 +56,22 @@ class JobOptions:
     bounded: bool = option("end when what the topic holds at the start is learned", False)
     parallelism: int = option("workers; more than the topic's partitions are idle", 1, "N")
     checkpoint: str = option("a version every so often: 200ms, 1s", "500ms", "TIME")
+    mode: str = option(
+        "where Python runs: inside Flink's JVM (thread: faster), in processes of its own (process: "
+        "isolated), or auto: thread where this Python can",
+        "auto",
+        "MODE",
+    )
+    flink: str = option(
+        "a Flink cluster: its JobManager's REST interface; default: Flink on this machine",
+        "",
+        "HOST:PORT",
+    )
+    python: str = option(
+        "the Python of the cluster's machines, with strandline[flink]; default: this one's path",
+        "",
+        "PATH",
+    )
     kafka_config: str = option(
         "properties file with the TLS and SASL settings of the Kafka clients", "", "FILE"
     )
@@ -67,8 +84,14 @@ class JobOptions:
             raise refused("stream", self.stream, f"a name like {NAME_PATTERN}")
         if not 1 <= self.parallelism <= PARALLELISM_MAX:
             raise refused("parallelism", self.parallelism, f"1 to {PARALLELISM_MAX}")
+        if self.mode not in MODES:
+            raise refused("mode", self.mode, " or ".join(MODES))
         if not re.fullmatch("[0-9a-f]{32}", self.submission):
             raise refused("submission", self.submission, "32 hexadecimal digits")
+        if self.flink and not re.fullmatch(r"[^\s:/]+:\d{1,5}", self.flink):
+            raise refused("flink", self.flink, "HOST:PORT")
+        if self.python and not self.flink:
+            raise refused("python", self.python, "--flink with it: a local run takes its own")
         object.__setattr__(self, "start", parsed_start(self.start))
         if self.checkpoint_ms < CHECKPOINT_MS_MIN:
             raise refused("checkpoint", self.checkpoint, f"{CHECKPOINT_MS_MIN}ms or longer")
@@ -85,6 +108,11 @@ class JobOptions:
     def store_url(self) -> str:
         """The store as an absolute path, so that every process means the same folder."""
         return str(Path(self.store).expanduser().absolute())
+
+    @property
+    def job_name(self) -> str:
+        """What Flink calls the job: the same for every run of the stream into the store."""
+        return f"strandline {self.stream} -> {self.store_url}"
 
     def resolved(self) -> Self:
         """The same with absolute paths, for a process that runs elsewhere."""

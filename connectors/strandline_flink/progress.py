@@ -9,6 +9,7 @@ from strandline.manifest import Manifest, Prequential, TrainBody
 from strandline.prequential import add_sums
 from strandline.store import Store
 from strandline.store.chain import read_manifest
+from strandline_flink.execution_mode import Mode
 
 WINDOW_S: Final = 5.0
 
@@ -20,6 +21,7 @@ class Progress:
     store: Store
     stream: str
     run: str
+    mode: Mode | None = None
     started_s: float = field(default_factory=time.monotonic)
     head: int = 0
     opened: int | None = None
@@ -74,6 +76,7 @@ class Progress:
             "first_version_s": self.first_version_s and round(self.first_version_s, 3),
             "learned": self.learned,
             "log_loss": self.log_loss,
+            "mode": self.mode and self.mode.name,
             "opened": self.opened,
             "positions": self.positions,
             "refused": self.refused,

@@ -1,4 +1,4 @@
-"""A run on this machine: the parent of the job's process, which follows what it commits."""
+"""A run: the parent of the process that submits the job, which follows what it commits."""
 
 import signal
 import subprocess
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -16,6 +16,8 @@ from strandline.compactor import Compactor
 from strandline.errors import EnvironmentUnfit, NoStore, StoreError, StoreUnavailable
 from strandline.store import Store
 from strandline_flink.children import dying_with_parent
+from strandline_flink.cluster_check import check_cluster
+from strandline_flink.execution_mode import chosen
 from strandline_flink.failure import as_error, read_failure
 from strandline_flink.options import JobOptions
 from strandline_flink.preflight import Topic, check
@@ -67,13 +69,16 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
     """
     stop = Stop()
     with stop.listening():
+        # Before the store is made: a run that is refused leaves nothing behind.
+        mode = check_cluster(options) if options.flink else chosen(options.mode)
         checked = check(options)
         if options.parallelism > checked.partitions:
             warn(
                 f"{options.parallelism} workers for {checked.partitions} partitions: "
                 f"{options.parallelism - checked.partitions} will be idle"
             )
-        progress = Progress(checked.store, options.stream, options.submission)
+        options = replace(options, mode=mode.name)
+        progress = Progress(checked.store, options.stream, options.submission, mode)
         progress.head = checked.store.head()
         folder = RunFolder.make()
         child = start(options, folder)
@@ -89,6 +94,8 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
         failure = read_failure(folder.path)
         if failure is not None or (exit_code != 0 and not stop.asked):
             raise as_error(failure, folder.log)
+        if exit_code != 0 and options.flink:
+            warn(f"the job was not seen to end; look for it at {options.flink} and cancel it there")
     folder.remove()
     return progress.summary() | {"ended": "stopped" if stop.asked else "finished"}
 

@@ -1,4 +1,4 @@
-"""`strandline run`: train a model from a Kafka topic on this machine."""
+"""`strandline run`: train a model from a Kafka topic, here or on a Flink cluster."""
 
 import sys
 import time
@@ -32,6 +32,13 @@ def command(
     bounded: Annotated[bool, typer.Option("--bounded", help=HELP["bounded"])] = False,
     parallelism: Annotated[int, typer.Option(help=HELP["parallelism"], metavar="N")] = 1,
     checkpoint: Annotated[str, typer.Option(help=HELP["checkpoint"], metavar="TIME")] = "500ms",
+    mode: Annotated[str, typer.Option(help=HELP["mode"], metavar="MODE")] = "auto",
+    flink: Annotated[
+        str, typer.Option(help=HELP["flink"], metavar="HOST:PORT", show_default=False)
+    ] = "",
+    python: Annotated[
+        str, typer.Option(help=HELP["python"], metavar="PATH", show_default=False)
+    ] = "",
     kafka_config: Annotated[
         str, typer.Option(help=HELP["kafka_config"], metavar="FILE", show_default=False)
     ] = "",
@@ -56,6 +63,9 @@ def command(
         bounded=bounded,
         parallelism=parallelism,
         checkpoint=checkpoint,
+        mode=mode,
+        flink=flink,
+        python=python,
         kafka_config=kafka_config,
         submission=submission,
     )
@@ -80,15 +90,19 @@ def reporting(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
 
 class Announcements:
-    """Prints where the stream was opened, its first version, and then news at most so often."""
+    """Prints the start, where the stream was opened, its first version, and news now and then."""
 
     def __init__(self) -> None:
+        self._started = False
         self._version: int | None = None
         self._versions = 0
         self._next_s = 0.0
         self._stopping = False
 
     def __call__(self, progress: Progress) -> None:
+        if not self._started:
+            self._started = True
+            err().print(line(progress))
         if progress.stopping and not self._stopping:
             self._stopping = True
             err().print(line(progress))
@@ -108,7 +122,8 @@ def line(progress: Progress) -> str:
         stands = "before the first version" if progress.opened is None else "after one more version"
         return f"stopping {stands}; Ctrl-C again stops at once"
     if progress.opened is None:
-        return "starting Flink"
+        mode = progress.mode
+        return "starting Flink" + (f" in {mode.name} mode: {mode.why}" if mode else "")
     if progress.first_version_s is None:
         return f"stream {progress.stream} is open at version {progress.opened}; waiting for events"
     parts = [

@@ -3,10 +3,8 @@
 Nothing in it is needed to go on: a start always begins at the store's head.
 """
 
-import json
 import os
 import shutil
-import sys
 import sysconfig
 import tempfile
 import time
@@ -17,19 +15,12 @@ from typing import Any, Final, Self
 import strandline
 import strandline_flink
 from strandline_flink.failure import RUN_FOLDER
+from strandline_flink.flink_configuration import machine_settings, write_configuration
 from strandline_flink.java_home import java_home
 
 PREFIX: Final = "strandline-run-"
 KEPT_S: Final = 86_400
 HEAP: Final = "-Xms128m -Xmx768m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-# PyFlink's own list names jdk.compiler, which a bare Java runtime has not.
-OPENED: Final = (
-    "java.base/java.lang java.base/java.lang.reflect java.base/java.io java.base/java.net "
-    "java.base/java.nio java.base/java.text java.base/java.time java.base/java.util "
-    "java.base/java.util.concurrent java.base/java.util.concurrent.atomic "
-    "java.base/java.util.concurrent.locks java.base/sun.nio.ch"
-)
-EXPORTED: Final = "java.rmi/sun.rmi.registry java.security.jgss/sun.security.krb5"
 
 LOGGING: Final = """\
 rootLogger.level = INFO
@@ -63,8 +54,7 @@ class RunFolder:
         folder = cls(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")))
         for name in ("conf", "tmp", "log"):
             (folder.path / name).mkdir()
-        configuration = json.dumps(folder.flink_configuration(), indent=1)
-        (folder.path / "conf" / "config.yaml").write_text(configuration)  # JSON is YAML
+        write_configuration(folder.path / "conf", folder.flink_configuration())
         (folder.path / "conf" / "log4j-cli.properties").write_text(LOGGING)
         return folder
 
@@ -75,16 +65,11 @@ class RunFolder:
 
     def flink_configuration(self) -> dict[str, Any]:
         """What belongs to this machine; the job's own settings are in `environment`."""
-        java_options = [f"--add-opens={name}=ALL-UNNAMED" for name in OPENED.split()]
-        java_options += [f"--add-exports={name}=ALL-UNNAMED" for name in EXPORTED.split()]
         return {
-            "env.java.opts.all": " ".join(java_options),
-            "env.java.home": str(java_home()),
+            **machine_settings(),
             # In the memory of the one process that would read them: state is a few hundred bytes.
             "execution.checkpointing.storage": "jobmanager",
             "io.tmp.dirs": str(self.path / "tmp"),
-            "python.executable": sys.executable,
-            "python.client.executable": sys.executable,
             "rest.address": "localhost",
             "rest.bind-address": "localhost",
             "rest.bind-port": "0",
@@ -104,6 +89,8 @@ class RunFolder:
             "PYTHONPATH": os.pathsep.join(module_folders()),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.path / "tmp"),
+            # In process mode real processes: PyFlink would run them as threads of the client.
+            "_python_worker_execution_mode": "process",
         }
 
     def remove(self) -> None:

@@ -7,6 +7,8 @@ from pyflink.datastream import DataStream, ProcessFunction, StreamExecutionEnvir
 from pyflink.datastream.connectors.base import Sink
 from pyflink.java_gateway import get_gateway
 
+from strandline.learners.loading import make_learners, one_stream_tables
+from strandline.spec import Spec
 from strandline_flink.kafka_settings import KafkaSettings
 from strandline_flink.options import JobOptions
 
@@ -18,7 +20,7 @@ def java() -> Any:
     return get_gateway().jvm.strandline.flink
 
 
-def job_settings(options: JobOptions) -> Any:
+def job_settings(options: JobOptions, spec: Spec) -> Any:
     """What the Java half needs to know, as one Java object."""
     properties = get_gateway().jvm.java.util.HashMap()
     properties.put("bootstrap.servers", options.bootstrap)
@@ -33,6 +35,7 @@ def job_settings(options: JobOptions) -> Any:
         properties,
         options.topic,
         options.bounded,
+        list(one_stream_tables(make_learners(spec))),
     )
 
 

@@ -13,7 +13,7 @@ from strandline.learners.ftrl import Ftrl
 from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.merge import ONE_STREAM, OPERATIONS
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
-from strandline.tables import Parameters, empty_table
+from strandline.tables import Parameters, TableSchema, empty_table
 
 
 def make_learners(spec: Spec) -> dict[str, Learner]:
@@ -37,13 +37,14 @@ def make_learners(spec: Spec) -> dict[str, Learner]:
     return made
 
 
+def schemas_of(learners: Mapping[str, Learner]) -> dict[str, TableSchema]:
+    """Return the schema of every table of the learners, by table name."""
+    return {schema.name: schema for learner in learners.values() for schema in learner.tables}
+
+
 def empty_parameters(learners: Mapping[str, Learner]) -> Parameters:
     """Return the parameters of version 0: every table, and no rows."""
-    return {
-        schema.name: empty_table(schema)
-        for learner in learners.values()
-        for schema in learner.tables
-    }
+    return {name: empty_table(schema) for name, schema in schemas_of(learners).items()}
 
 
 def one_stream_tables(learners: Mapping[str, Learner]) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from strandline.canonical import sha256_hex
 from strandline.errors import StoreDamaged
-from strandline.manifest import Manifest, TrainBody, parse_manifest
-from strandline.store.base import Store
+from strandline.manifest import Body, FileRef, Manifest, TrainBody, parse_manifest
+from strandline.store.base import FileKind, Store
 
 
 def manifest_bytes(store: Store, version: int) -> bytes:
@@ -19,6 +19,24 @@ def manifest_bytes(store: Store, version: int) -> bytes:
 def read_manifest(store: Store, version: int) -> Manifest:
     """Return a version's manifest; raise StoreDamaged if it is missing or not of this number."""
     return parse_version(store, version, manifest_bytes(store, version))
+
+
+def find_manifest(store: Store, version: int) -> Manifest | None:
+    """Return a version's manifest, None if there is none yet; for those who follow head.
+
+    Raises StoreDamaged if what holds the number is not this version's manifest.
+    """
+    data = store.manifest(version)
+    return None if data is None else parse_version(store, version, data)
+
+
+def references_of(body: Body) -> Iterator[tuple[FileKind, FileRef]]:
+    """Yield the files that a version names, in its order."""
+    if isinstance(body, TrainBody):
+        for file in body.files:
+            yield "delta", file.ref
+        if body.rejects.file is not None:
+            yield "rejects", body.rejects.file
 
 
 def log(store: Store, *, newest_first: bool = True) -> Iterator[Manifest]:
@@ -58,11 +76,9 @@ def verify_chain(store: Store, *, files: bool = False) -> int:
             store.read("spec", manifest.spec)
         else:
             check_step(store, parent, manifest)
-        if files and isinstance(manifest.body, TrainBody):
-            for file in manifest.body.files:
-                store.read("delta", file.ref)
-            if manifest.body.rejects.file is not None:
-                store.read("rejects", manifest.body.rejects.file)
+        if files:
+            for kind, ref in references_of(manifest.body):
+                store.read(kind, ref)
         parent = manifest
     assert parent is not None, "log yields at least genesis"
     return parent.version

@@ -11,7 +11,6 @@
 """
 
 import logging
-import mmap
 import os
 import re
 from contextlib import suppress
@@ -28,9 +27,10 @@ from strandline.store.base import (
     reference_to,
 )
 from strandline.store.chain import verify_links
-from strandline.store.publish import TEMPORARY, is_left_over, make_folder, publish
+from strandline.store.folders import TEMPORARY_NAME, DurableFolders, mapped, matching
+from strandline.store.publish import is_left_over, publish
 from strandline.store.remedies import unavailable
-from strandline.store.versions import Versions, matching
+from strandline.store.versions import Versions
 
 VERSIONS_UNPACKED_MIN: Final = 1000
 """Versions below head that stay files of their own: what writers and readers are at work on."""
@@ -42,7 +42,6 @@ _STAGED: Final[dict[FileKind, tuple[str, str]]] = {
     "rejects": ("rejects", ".jsonl"),
     "spec": ("spec", ".json"),
 }
-_TEMPORARY: Final = re.compile("(" + re.escape(TEMPORARY) + ".*)")
 _BASE: Final = re.compile(r"([0-9]{10})\.safetensors")
 
 _log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class PosixStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._versions = Versions(root / "versions")
-        self._durable_folders: set[Path] = set()
+        self._durable_folders = DurableFolders()
 
     @property
     def url(self) -> str:
@@ -64,13 +63,13 @@ class PosixStore:
         """Create the folders that every store has, durably."""
         for folder in (self.root, *(self.root / name for name in FOLDERS)):
             with unavailable(folder):
-                self._make_durable(folder)
+                self._durable_folders.make(folder)
 
     def stage(self, kind: FileKind, data: bytes) -> FileRef:
         ref = reference_to(kind, data)
         path = self._staged(kind, ref.sha256)
         with unavailable(path):
-            self._make_durable(path.parent)
+            self._durable_folders.make(path.parent)
             if not publish(path, data):
                 self._verify_and_fsync(kind, ref, path)
         return ref
@@ -130,7 +129,7 @@ class PosixStore:
     def put_base(self, version: int, data: bytes | memoryview) -> None:
         path = self._base(version)
         with unavailable(path):
-            self._make_durable(path.parent)
+            self._durable_folders.make(path.parent)
             publish(path, data)
 
     def bases(self) -> list[int]:
@@ -142,14 +141,13 @@ class PosixStore:
         path = self._base(version)
         with unavailable(path):
             try:
-                file = path.open("rb")
+                data = mapped(path)
             except FileNotFoundError:
                 message = f"{path} is missing; the compactor writes it anew"
                 raise FileMissing(message) from None
-            with file:
-                if os.fstat(file.fileno()).st_size == 0:
-                    raise StoreDamaged(f"{path} is empty; delete it")
-                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        if not data:
+            raise StoreDamaged(f"{path} is empty; delete it")
+        return data
 
     def discard_base(self, version: int) -> None:
         self._unlink(self._base(version))
@@ -159,7 +157,7 @@ class PosixStore:
         for name in FOLDERS:
             folder = self.root / name
             with unavailable(folder):
-                for temporary in matching(folder, _TEMPORARY) if name != "versions" else ():
+                for temporary in matching(folder, TEMPORARY_NAME) if name != "versions" else ():
                     if is_left_over(folder / temporary, discard=discard):
                         found.append(f"{name}/{temporary}")
         with unavailable(self._versions.folder):
@@ -176,12 +174,6 @@ class PosixStore:
 
     def _base(self, version: int) -> Path:
         return self.root / "bases" / f"{version:010}.safetensors"
-
-    def _make_durable(self, folder: Path) -> None:
-        """Create the folder if need be; once per folder and process is enough."""
-        if folder not in self._durable_folders:
-            make_folder(folder)
-            self._durable_folders.add(folder)
 
     def _verify_and_fsync(self, kind: FileKind, ref: FileRef, path: Path) -> None:
         """Take up a file that another attempt staged and perhaps never made durable."""

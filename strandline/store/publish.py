@@ -41,23 +41,6 @@ def publish(path: Path, data: bytes | memoryview) -> bool:
     return created
 
 
-def make_folder(path: Path) -> None:
-    """Create the folder and those above it, durably.
-
-    A folder that is there may be left by a process that died before it was durable, so the one
-    above it is synchronised in any case, unless only its owner may.
-    """
-    if not exists(path.parent):
-        make_folder(path.parent)
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        with suppress(PermissionError):
-            fsync_folder(path.parent)
-    else:
-        fsync_folder(path.parent)
-
-
 def fsync_folder(path: Path) -> None:
     """Make every name in the folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

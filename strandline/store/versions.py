@@ -6,9 +6,9 @@
     versions/000013/0000130000.json    a manifest
 """
 
-import mmap
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,22 +17,15 @@ from typing import Final
 
 from strandline.errors import NoStore, StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX, VERSIONS_PER_FOLDER
+from strandline.store.folders import TEMPORARY_NAME, DurableFolders, mapped, matching
 from strandline.store.packing import UNSUPPORTED, pack_folder, remove_packed
-from strandline.store.publish import (
-    TEMPORARY,
-    exists,
-    fsync_folder,
-    is_left_over,
-    make_folder,
-    publish,
-)
+from strandline.store.publish import exists, fsync_folder, is_left_over, publish
 from strandline.store.segment import Segment, segment_parts
 
 SEGMENTS_HELD_MAX: Final = 4
 
 _FOLDER: Final = re.compile(r"([0-9]{6})")
 _VERSION: Final = re.compile(r"([0-9]{10})\.json")
-_TEMPORARY: Final = re.compile("(" + re.escape(TEMPORARY) + ".*)")
 
 
 class Versions:
@@ -40,8 +33,9 @@ class Versions:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._durable_folders: set[Path] = set()
+        self._durable_folders = DurableFolders()
         self._segments: dict[int, Segment] = {}
+        self._opening_segment = threading.Lock()
         self._newest = 0
 
     def append(self, version: int, manifest: bytes) -> bool:
@@ -51,7 +45,7 @@ class Versions:
             fsync_folder(self.folder)
             return False
         try:
-            self._make_durable(path.parent)
+            self._durable_folders.make(path.parent)
             if version and version % VERSIONS_PER_FOLDER == 0 and not self._is_packed(version - 1):
                 # Whoever made the version before may have died before its folder was durable;
                 # within one folder publishing this version makes that one durable too.
@@ -119,7 +113,7 @@ class Versions:
 
     def leftovers(self, *, discard: bool) -> Iterator[str]:
         """Yield what dead writers and packers left, relative to `folder`."""
-        for name in sorted(matching(self.folder, _TEMPORARY)):
+        for name in sorted(matching(self.folder, TEMPORARY_NAME)):
             path = self.folder / name
             if not S_ISDIR(_mode(path)):
                 if is_left_over(path, discard=discard):
@@ -130,7 +124,7 @@ class Versions:
                     remove_packed(path)
         for number in self.full_folders():
             folder = self.path(number * VERSIONS_PER_FOLDER).parent
-            for name in sorted(matching(folder, _TEMPORARY)):
+            for name in sorted(matching(folder, TEMPORARY_NAME)):
                 # Every number of the folder is taken: its writer, if alive, has lost.
                 yield f"{folder.name}/{name}"
                 if discard:
@@ -159,25 +153,20 @@ class Versions:
 
     def _segment(self, version: int) -> Segment | None:
         number = version // VERSIONS_PER_FOLDER
-        segment = self._segments.get(number)
-        if segment is None and self._is_packed(version):
-            first = number * VERSIONS_PER_FOLDER
-            segment = _open_segment(self.path(first).parent, first)
-            while len(self._segments) >= SEGMENTS_HELD_MAX:
-                self._segments.pop(next(iter(self._segments)), None)
-            self._segments[number] = segment
-        return segment
+        with self._opening_segment:
+            segment = self._segments.get(number)
+            if segment is None and self._is_packed(version):
+                first = number * VERSIONS_PER_FOLDER
+                segment = _open_segment(self.path(first).parent, first)
+                if len(self._segments) >= SEGMENTS_HELD_MAX:
+                    del self._segments[next(iter(self._segments))]
+                self._segments[number] = segment
+            return segment
 
     def _is_packed_copy(self, folder: Path) -> bool:
         """Return whether the folder holds nothing but what sound segments hold."""
         versions = [int(name) for name in matching(folder, _VERSION)]
         return all(self._segment(version) is not None for version in versions)
-
-    def _make_durable(self, folder: Path) -> None:
-        """Create the folder if need be; once per folder and process is enough."""
-        if folder not in self._durable_folders:
-            make_folder(folder)
-            self._durable_folders.add(folder)
 
     def _newest_listed(self) -> int:
         """Return a version that is as new as the newest when this was called, or nearly."""
@@ -207,23 +196,10 @@ class Versions:
         return version
 
 
-def matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
-    """Return the pattern's group of every name in the folder that matches; the others are foreign.
-
-    A folder that is not there has none.
-    """
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
-    return [match[1] for match in map(pattern.fullmatch, names) if match is not None]
-
-
 def _open_segment(path: Path, first: int) -> Segment:
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            raise StoreDamaged(f"{path} is empty; restore the file from a copy")
-        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    data = mapped(path)
+    if not data:
+        raise StoreDamaged(f"{path} is empty; restore the file from a copy")
     return Segment(data, first, VERSIONS_PER_FOLDER, str(path))
 
 

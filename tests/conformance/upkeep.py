@@ -155,6 +155,31 @@ def check_fsck_repairs_a_damaged_base(harness: Harness) -> None:
     assert bytes(store.base(4)) == good
 
 
+def check_no_base_is_damaged_because_the_spec_cannot_be_read(harness: Harness) -> None:
+    """The spec names a learner that another release or package brings; old deltas are gone."""
+    other = SMALL.to_json().replace(b'"type":"ftrl"', b'"type":"ema"')
+    store = harness.make()
+    ref = store.stage("spec", other)
+    store.append(0, genesis(ref.sha256))
+    twin = trained(harness)
+    Compactor(twin, every=2).run_once()
+    store.put_base(0, twin.base(4))
+    report = check_store(store)
+    assert [each.what for each in report.damages] == [f"spec {ref.sha256}"]
+    assert (report.bases, report.damaged_bases, report.opens_from) == ([], [], None)
+    assert repair_store(store, report) == []
+    assert store.bases() == [0]
+
+
+def check_no_base_is_damaged_because_genesis_is(harness: Harness) -> None:
+    store = trained(harness)
+    Compactor(store, every=2).run_once()
+    harness.damage_version(store, 0, b"{}")
+    report = check_store(store)
+    assert {each.what for each in report.damages} == {"version 0"}
+    assert (report.bases, report.damaged_bases, report.opens_from) == ([4], [], 4)
+
+
 def check_retention_keeps_what_it_says(harness: Harness) -> None:
     store = trained(harness)
     expected = {version: scores(store, version) for version in range(6)}

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 from strandline.canonical import canonical_json, sha256_hex
-from strandline.commit import Committable, Create, decide
+from strandline.commit import Create, decide
+from strandline.committable import Committable
 from strandline.manifest import OpenKey, genesis
-from strandline.opening import CreateOpen, Opening, decide_open
+from strandline.opening import Opening, decide_open
 
 SPEC = sha256_hex(b"a spec")
 RUN, OTHER_RUN, THIRD_RUN = "a" * 32, "b" * 32, "c" * 32
@@ -26,7 +27,7 @@ class Line:
 
     def open(self, *args: Any, **kwargs: Any) -> "Line":
         decision = decide_open(self.head, self.manifests.__getitem__, opening(*args, **kwargs))
-        assert isinstance(decision, CreateOpen), decision
+        assert isinstance(decision, Create), decision
         self.manifests.append(decision.manifest)
         return self
 
@@ -60,6 +61,7 @@ def opening(
     source: dict[str, str] | None = None,
     time_ms: int = TIME_MS,
     takeover: bool = False,
+    one_stream: tuple[str, ...] = (),
 ) -> Opening:
     return Opening(
         stream=stream,
@@ -69,6 +71,7 @@ def opening(
         source=SOURCE if source is None else source,
         time_ms=time_ms,
         takeover=takeover,
+        one_stream=one_stream,
     )
 
 

@@ -7,16 +7,17 @@ Every implementation of the commit, in whatever language, runs all files of test
   create, mine, superseded, rival or gap; `version` is the version to create, or the one that is
   mine; `manifest` the text to create it with. Both are null where they say nothing.
 * A vector with `open` asks the same of an open; its outcomes are create, found, superseded, rival,
-  gap and contested.
+  gap, contested and second_stream.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from strandline.commit import Committable, Create, decide
+from strandline.commit import Create, decide
+from strandline.committable import Committable
 from strandline.errors import StrandlineError
-from strandline.opening import CreateOpen, Opening, decide_open
+from strandline.opening import Opening, decide_open
 from tests.golden.commit_cases import commit_cases
 from tests.golden.commit_lines import Line
 from tests.golden.open_cases import open_cases
@@ -50,12 +51,17 @@ def open_vector(line: Line, wanted: Opening, outcome: str) -> str:
     if isinstance(decision, StrandlineError):
         found = decision.code
     else:
-        found = "create" if isinstance(decision, CreateOpen) else "found"
+        found = "create" if isinstance(decision, Create) else "found"
         expect["version"] = decision.version
-        if isinstance(decision, CreateOpen):
+        if isinstance(decision, Create):
             expect["manifest"] = decision.manifest.decode()
     assert found == outcome, f"expected {outcome}, decided {found}: {decision}"
-    question = {
+    return render(line, {"open": open_question(wanted)}, expect)
+
+
+def open_question(wanted: Opening) -> dict[str, Any]:
+    """The open as JSON, as every implementation reads it."""
+    return {
         "stream": wanted.stream,
         "run": wanted.run,
         "key": {"restored": wanted.key.restored, "submission": wanted.key.submission},
@@ -63,8 +69,8 @@ def open_vector(line: Line, wanted: Opening, outcome: str) -> str:
         "source": wanted.source,
         "time_ms": wanted.time_ms,
         "takeover": wanted.takeover,
+        "one_stream": list(wanted.one_stream),
     }
-    return render(line, {"open": question}, expect)
 
 
 def vectors() -> dict[str, str]:

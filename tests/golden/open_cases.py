@@ -1,6 +1,7 @@
 """What is asked of an open: name, versions, opening, expected outcome."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 from strandline.opening import Opening
@@ -31,6 +32,7 @@ def open_cases() -> Iterator[OpenCase]:
     yield from found()
     yield from refused()
     yield from contested()
+    yield from one_stream()
 
 
 def created() -> Iterator[OpenCase]:
@@ -90,10 +92,15 @@ def refused() -> Iterator[OpenCase]:
     yield "open for a restore ahead of head", line(), RESTORE, "gap"
 
 
-def contested() -> Iterator[OpenCase]:
+def contested_line() -> Line:
     taken = Line()
     for index in range(8):
         taken.open(f"{index:032x}", time_ms=TIME_MS + 1000 * index)
+    return taken
+
+
+def contested() -> Iterator[OpenCase]:
+    taken = contested_line()
     newest = TIME_MS + 7000
     yield "open contested", taken, opening(time_ms=newest), "contested"
     yield (
@@ -114,3 +121,32 @@ def contested() -> Iterator[OpenCase]:
     for checkpoint in range(8):
         restores.open(RUN, B0, restored=checkpoint)
     yield "open after many restores", restores, opening(OTHER_RUN), "create"
+
+
+def one_stream() -> Iterator[OpenCase]:
+    tables = ("last.rows", "trend.rows")
+    second = opening(OTHER_RUN, {"0": 5}, stream="views", one_stream=tables)
+    yield "open of one stream alone", Line(), opening(one_stream=tables), "create"
+    yield (
+        "open of one stream goes on",
+        line().commit(C1),
+        opening(OTHER_RUN, B1, time_ms=LATER, one_stream=tables),
+        "create",
+    )
+    yield "open refused as a second stream", line().commit(C1), second, "second_stream"
+    both = second_stream(line().commit(C1))
+    yield "open found beside a second stream", both, second, "found"
+    over = second_stream(line()).open(THIRD_RUN, stream="views")
+    yield "open superseded beside a second stream", over, second, "superseded"
+    yield (
+        "open for a restore refused as a second stream before it is a rival",
+        second_stream(line().commit(C1).commit(C2)),
+        replace(RESTORE, one_stream=tables),
+        "second_stream",
+    )
+    yield (
+        "open refused as a second stream before it is contested",
+        second_stream(contested_line()),
+        opening(time_ms=TIME_MS + 7000, one_stream=tables),
+        "second_stream",
+    )

@@ -15,7 +15,7 @@ from typing import Any, Self
 import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from strandline.manifest import TrainBody
+from strandline.manifest import OpenBody, TrainBody
 from strandline.model import open_model
 from strandline.store import Store, open_store
 from strandline.store.chain import log, verify_chain
@@ -25,6 +25,8 @@ from tests.streams import CLICKS
 
 START_TIMEOUT_S = 90.0  # two cores may be shared with other tests
 POLL_S = 0.05
+PYTHON_WORKER = "pyflink.fn_execution.beam.beam_boot"
+GONE_WITHIN_S = 10
 Items = dict[str, tuple[int, int]]
 
 
@@ -37,7 +39,9 @@ class Run:
         self.store_url = str(folder / "store")
         if not self._spec.exists():
             self._spec.write_text(CLICKS)
-        self._arguments = [
+        self.options = options
+        self.prefix: list[str] = []
+        self.arguments = [
             *("run", str(self._spec), "--store", self.store_url, "--json"),
             *("--bootstrap", bootstrap, "--topic", topic, "--checkpoint", "200ms"),
             *options,
@@ -49,7 +53,7 @@ class Run:
         """Start it; versions before the start do not count for `wait_for`."""
         self._head = self.head()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "strandline.cli", *self._arguments],
+            [*self.prefix, sys.executable, "-m", "strandline.cli", *self.arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -65,6 +69,10 @@ class Run:
     def pid(self) -> int:
         assert self._process is not None, "start() first"
         return self._process.pid
+
+    def processes(self) -> list[psutil.Process]:
+        """All that the run consists of below its own process."""
+        return psutil.Process(self.pid).children(recursive=True)
 
     def head(self) -> int:
         return self.store.head() if made(self.store_url) else 0
@@ -82,6 +90,11 @@ class Run:
     def wait_for_version(self, more: int = 1) -> None:
         """Wait until so many versions were made since the start; the first one is the open."""
         self.wait_until(f"{more} versions", lambda: self.head() >= self._head + more)
+
+    def wait_for_more(self, versions: int) -> None:
+        """Wait until so many versions were made from now on."""
+        head = self.head()
+        self.wait_until(f"{versions} more versions", lambda: self.head() >= head + versions)
 
     def wait_for_events(self, topic_ends: dict[int, int]) -> None:
         """Wait until the store's positions are at the topic's end."""
@@ -148,6 +161,32 @@ def group_members(group: int) -> list[str]:
             if os.getpgid(process.pid) == group:
                 members.append(f"{process.pid} {' '.join(process.cmdline())[:100]}")
     return members
+
+
+def python_workers() -> set[psutil.Process]:
+    """Flink's Python workers below this test: a killed run's orphans are adopted by it."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if PYTHON_WORKER in process.cmdline():
+                found.add(process)
+    return found
+
+
+def gone(processes: Sequence[psutil.Process]) -> bool:
+    """Whether they all ended within a few seconds."""
+    deadline_s = time.monotonic() + GONE_WITHIN_S
+    while time.monotonic() < deadline_s:
+        if not any(process.is_running() and process.status() != "zombie" for process in processes):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def restored_opens(store: Store) -> int:
+    """How often a run was opened again from a checkpoint."""
+    bodies = [manifest.body for manifest in log(store)]
+    return sum(isinstance(body, OpenBody) and body.key.restored is not None for body in bodies)
 
 
 def produce(broker: Broker, topic: str, values: Sequence[bytes], partitions: int = 2) -> None:

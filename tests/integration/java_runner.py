@@ -28,9 +28,11 @@ def class_path() -> str:
 
 def command(*args: str | Path, runner: str = "VectorRunner") -> list[str]:
     """Start a class of tests/java; its arguments follow."""
-    options = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=OFF")
+    heap = ("-XX:+UseSerialGC", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+    # Java's own warnings go to standard output, among the answers, unless told otherwise.
+    quiet = ("-Xlog:disable", "-Xlog:all=warning:stderr", "-Dlog4j2.level=OFF")
     main = ("-cp", class_path(), f"strandline.flink.{runner}")
-    return [str(part) for part in (java(), *options, *main, *args)]
+    return [str(part) for part in (java(), *heap, *quiet, *main, *args)]
 
 
 def lines(*args: str | Path, runner: str = "VectorRunner") -> list[str]:

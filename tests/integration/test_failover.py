@@ -4,20 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from strandline.manifest import OpenBody
-from strandline.store import Store
-from strandline.store.chain import log
 from strandline_flink.broker import Broker
-from tests.integration.harness import Run, check_exact, ends, produce
+from tests.integration.harness import Run, check_exact, ends, produce, restored_opens
 from tests.streams import clicks
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def restored_opens(store: Store) -> int:
-    """How often a run was opened again from a checkpoint."""
-    bodies = [manifest.body for manifest in log(store)]
-    return sum(isinstance(body, OpenBody) and body.key.restored is not None for body in bodies)
 
 
 def test_store_that_cannot_be_written_for_a_while(broker: Broker, tmp_path: Path) -> None:

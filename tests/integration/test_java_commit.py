@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from strandline.canonical import canonical_json
-from strandline.commit import Committable
 from strandline.commit import commit as commit_in_python
+from strandline.committable import Committable
 from strandline.manifest import FileRef, OpenKey
 from strandline.opening import append_open
 from strandline.spec import Spec

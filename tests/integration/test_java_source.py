@@ -11,11 +11,13 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from strandline.block import Block
+from strandline.errors import SecondStream
 from strandline.manifest import OpenKey
-from strandline.opening import append_open
+from strandline.opening import append_open, check_one_stream
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
+from strandline.transaction import open_stream
 from strandline_flink.broker import Broker
 from strandline_flink.wire import decode_block
 from tests.integration.java_runner import answer, lines
@@ -84,11 +86,11 @@ def start_again(
     *,
     start_from: str = "earliest",
     partitions: int = 2,
+    one_stream: tuple[str, ...] = (),
 ) -> dict[str, object]:
     where = (store.url, broker.bootstrap, topic)
-    found: dict[str, object] = json.loads(
-        answer("open", *where, submission, start_from, str(partitions), runner="SourceRunner")
-    )
+    how = (submission, start_from, str(partitions), *one_stream)
+    found: dict[str, object] = json.loads(answer("open", *where, *how, runner="SourceRunner"))
     return found
 
 
@@ -194,6 +196,28 @@ def test_a_stream_that_was_fed_from_a_file(broker: Broker, store: Store, topic: 
         time_ms=1,
     )
     assert "STRANDLINE[stream_unfit]" in str(start(broker, store, topic))
+
+
+def test_a_second_stream_opened_between_the_checks_of_a_run_and_its_open(
+    broker: Broker, store: Store, topic: str
+) -> None:
+    tables = ("last.rows",)
+    check_one_stream(store, "events", tables)
+    open_stream(store, "first")
+    submission = uuid.uuid4().hex
+    fatal = start_again(submission, broker, store, topic, one_stream=tables)["fatal"]
+    with pytest.raises(SecondStream) as python:
+        check_one_stream(store, "events", tables)
+    assert fatal == f"STRANDLINE[second_stream] {python.value}"
+    assert store.head() == 1
+
+
+def test_the_one_stream_of_a_store_goes_on(broker: Broker, store: Store, topic: str) -> None:
+    for _ in range(2):
+        submission = uuid.uuid4().hex
+        offsets = start_again(submission, broker, store, topic, one_stream=("last.rows",))
+        assert offsets == {"0": 0, "1": 0}
+    assert store.head() == 2
 
 
 def blocks(broker: Broker, topic: str, *splits: str) -> list[Block]:

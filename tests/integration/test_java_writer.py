@@ -10,9 +10,11 @@ import pytest
 
 from strandline.block import Span
 from strandline.commit import commit
+from strandline.committable import committable_from
+from strandline.errors import SecondStream
 from strandline.manifest import OpenKey
-from strandline.opening import append_open
-from strandline.prepared import Prepared, committable_from
+from strandline.opening import append_open, check_one_stream
+from strandline.prepared import Prepared
 from strandline.store import create_store, read_manifest, verify_chain
 from strandline.store.base import Store
 from strandline.transaction import open_stream
@@ -27,9 +29,9 @@ SPEC = clicks_spec(bits=10)
 class Writer:
     """A Java process that holds one writer; every call is a step and returns its answer."""
 
-    def __init__(self, store: Store, submission: str) -> None:
+    def __init__(self, store: Store, submission: str, *one_stream: str) -> None:
         self._process = subprocess.Popen(
-            command(store.url, submission, runner="WriterRunner"),
+            command(store.url, submission, *one_stream, runner="WriterRunner"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -183,6 +185,20 @@ def test_restored_run_was_superseded(job: Job, store: Store) -> None:
     state = json.dumps({"positions": {"0": 0, "1": 0}, "run": job.run})
     with Writer(store, job.run) as writer:
         assert "STRANDLINE[superseded]" in writer("restored", 17, state)["fatal"]
+    assert store.head() == 2
+
+
+def test_restored_run_beside_another_stream_where_the_order_of_commits_counts(
+    job: Job, store: Store
+) -> None:
+    open_stream(store, "other")
+    tables = ("last.rows", "trend.rows")
+    state = json.dumps({"positions": {"0": 0, "1": 0}, "run": job.run})
+    with Writer(store, job.run, *tables) as writer:
+        fatal = writer("restored", 17, state)["fatal"]
+    with pytest.raises(SecondStream) as python:
+        check_one_stream(store, "events", tables)
+    assert fatal == f"STRANDLINE[second_stream] {python.value}"
     assert store.head() == 2
 
 

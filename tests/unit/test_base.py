@@ -12,7 +12,7 @@ from strandline import base, compactor
 from strandline.base import parameters_at
 from strandline.compactor import Compactor
 from strandline.errors import StoreDamaged, VersionGone
-from strandline.learners.loading import empty_parameters, make_learners
+from strandline.learners.loading import empty_parameters, make_learners, schemas_of
 from strandline.model import open_model
 from strandline.store import MemoryStore, Store, create_store, manifest_bytes, read_manifest
 from strandline.tables import Parameters, apply_changes
@@ -39,7 +39,7 @@ def bits(parameters: Parameters) -> list[bytes]:
 
 def without_bases(store: Store, version: int) -> Parameters:
     parameters = empty_parameters(LEARNERS)
-    schemas = base.schemas_of(LEARNERS)
+    schemas = schemas_of(LEARNERS)
     for at in range(1, version + 1):
         manifest = read_manifest(store, at)
         apply_changes(parameters, base.read_changes(store, manifest, schemas))
@@ -143,7 +143,7 @@ def narrower(data: bytes) -> bytes:
         (with_metadata(manifest="0" * 64), "manifest 000"),
         (not_finite, "finite"),
         (one_table_less, "expected"),
-        (narrower, "shape"),
+        (narrower, "values are float32"),
     ],
 )
 def test_a_damaged_base_is_passed_over_with_a_warning(

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from strandline.canonical import canonical_json, sha256_hex
-from strandline.commit import Committable, Create, Mine, commit, compare, decide
+from strandline.commit import Create, Mine, commit, compare, decide
+from strandline.committable import Committable
 from strandline.errors import CommitRefused, Gap, Rival, StoreDamaged, Superseded
 from strandline.opening import append_open
 from strandline.store import MemoryStore, read_manifest, verify_chain
@@ -37,7 +38,7 @@ def test_vectors_reach_every_outcome() -> None:
     outcomes = [json.loads(path.read_text())["expect"]["outcome"] for path in FOLDER.iterdir()]
     assert set(outcomes) == {
         *("create", "mine", "superseded", "rival", "gap"),
-        *("found", "contested"),
+        *("found", "contested", "second_stream"),
     }
 
 

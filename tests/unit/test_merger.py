@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from strandline.base import parameters_at, schemas_of
+from strandline.base import parameters_at
 from strandline.block import Mark, Span, join_spans
+from strandline.committable import committable_from
 from strandline.delta import DeltaFile
 from strandline.errors import DeltaDamaged, Gap, MergeError
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.merger import Merger
 from strandline.model import open_model
-from strandline.prepared import Prepared, committable_from
+from strandline.prepared import Prepared
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
 from strandline.tables import Changes, apply_changes

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from strandline.commit import Create
 from strandline.errors import (
     SecondStream,
     SourceRecreated,
@@ -13,7 +14,6 @@ from strandline.errors import (
 )
 from strandline.manifest import OpenBody, OpenKey
 from strandline.opening import (
-    CreateOpen,
     OpenFound,
     Opening,
     append_open,
@@ -38,7 +38,7 @@ def test_vector(path: Path) -> None:
     decision = decide_open(len(manifests) - 1, manifests.__getitem__, wanted)
     expect = vector["expect"]
     match decision:
-        case CreateOpen(version, manifest):
+        case Create(version, manifest):
             found = {"outcome": "create", "version": version, "manifest": manifest.decode()}
         case OpenFound(version):
             found = {"outcome": "found", "version": version, "manifest": None}

@@ -196,9 +196,40 @@ def test_a_version_that_appears_while_another_is_read_comes_next(store: MemorySt
     np.testing.assert_array_equal(follower.model.predict(ASKED).scores, expected)
 
 
+def test_a_follower_that_is_far_behind_takes_up_a_bounded_part_at_a_time(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = open_stream(store, "events")
+    follower = Follower(store)
+    for seed in range(4):
+        learn(stream, seed)
+    monkeypatch.setattr(reader_module, "TAKE_UP_BYTES_MAX", 1)
+    versions = []
+    while follower.step():
+        versions.append(follower.model.version)
+        expected = open_model(store, follower.model.version).predict(ASKED).scores
+        np.testing.assert_array_equal(follower.model.predict(ASKED).scores, expected)
+    assert versions == [2, 3, 4, 5]
+
+
+def test_a_manifest_under_another_number_is_never_served(store: MemoryStore) -> None:
+    stream = open_stream(store, "events")
+    learn(stream, 1)
+    follower = Follower(store)
+    store._versions[3] = store._versions[2]
+    with pytest.raises(StoreDamaged, match="version 3 holds the manifest of version 2"):
+        follower.step()
+    assert follower.model.version == 2
+
+
 def test_a_reader_that_is_not_open_says_so(store: MemoryStore) -> None:
     with pytest.raises(StrandlineError, match="call follow"):
         Reader(store).predict(ASKED)
+
+
+def test_a_reader_follows_once(store: MemoryStore) -> None:
+    with Reader(store) as reader, pytest.raises(StrandlineError, match="followed already"):
+        reader.follow()
 
 
 def test_waiting_ends_in_time(store: MemoryStore) -> None:

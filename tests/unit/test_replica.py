@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strandline.base import parameters_at, schemas_of
+from strandline.base import parameters_at
 from strandline.compactor import Compactor
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged
 from strandline.learners import Learner
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, schemas_of
 from strandline.manifest import Manifest
 from strandline.replica import Replica
 from strandline.spec import Spec
@@ -131,6 +131,17 @@ def test_a_damaged_delta_leaves_the_replica_as_it_was() -> None:
         replica.catch_up(lambda *_: True)
     assert (bits(replica.local), replica.version) == before
     assert [pending.key for pending in replica.pending] == [1]
+
+
+def test_a_manifest_under_another_number_is_never_adopted() -> None:
+    store = create_store("memory:", SPEC)
+    assert isinstance(store, MemoryStore)
+    open_stream(store, "events")
+    replica: Replica[int] = Replica(store, make_learners(SPEC), 1)
+    store._versions[2] = store._versions[1]
+    with pytest.raises(StoreDamaged, match="version 2 holds the manifest of version 1"):
+        replica.catch_up(lambda manifest, key: False)
+    assert replica.version == 1
 
 
 def test_schemas_name_every_table() -> None:

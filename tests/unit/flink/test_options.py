@@ -24,6 +24,7 @@ def options(**changed: Any) -> JobOptions:
         {"bounded": True, "takeover": True, "parallelism": 3, "checkpoint": "2s"},
         {"start": "2026-01-02T03:04:05+01:00", "kafka_config": "a b.properties"},
         {"topic": "-dash", "stream": "other"},
+        {"flink": "jobmanager:8081", "python": "/opt/python", "mode": "process"},
     ],
 )
 def test_arguments_survive_the_command_line(changed: dict[str, Any]) -> None:
@@ -57,6 +58,10 @@ def test_each_submission_has_its_own_identity() -> None:
         ({"checkpoint": "soon"}, "--checkpoint"),
         ({"start": "yesterday"}, "--from"),
         ({"submission": "x"}, "--submission"),
+        ({"mode": "both"}, "--mode"),
+        ({"flink": "http://jobmanager:8081"}, "--flink"),
+        ({"flink": "jobmanager"}, "--flink"),
+        ({"python": "/usr/bin/python3"}, "--python"),
     ],
 )
 def test_value_out_of_range_names_its_option(changed: dict[str, Any], named: str) -> None:

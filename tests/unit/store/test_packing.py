@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strandline.errors import StoreDamaged, StoreUnavailable
-from strandline.store import PosixStore, packing, posix, publish, versions
+from strandline.store import PosixStore, folders, packing, posix, publish, versions
 from tests.golden.commit_lines import long_line
 from tests.unit.store.disk import Crash, Disk, Names
 
@@ -29,7 +29,7 @@ def small_folders(monkeypatch: pytest.MonkeyPatch) -> None:
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (publish, versions, packing):
+        for module in (publish, folders, versions, packing):
             patch.setattr(module, "os", disk)
         real = packing.exchange
         patch.setattr(packing, "exchange", lambda one, other: exchanged(disk, real, one, other))

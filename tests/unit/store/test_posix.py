@@ -10,7 +10,7 @@ import pytest
 from strandline.canonical import sha256_hex
 from strandline.errors import NoStore, StoreDamaged, StoreUnavailable
 from strandline.limits import MANIFEST_BYTES_MAX, SPEC_BYTES_MAX
-from strandline.store import PosixStore, posix, publish, versions
+from strandline.store import PosixStore, folders, posix, publish, versions
 from tests.unit.store.disk import Crash, Disk
 
 PROCESSES = 4
@@ -78,7 +78,7 @@ def test_head_probes_above_a_listing_that_lags(
     for version in range(6):
         store.append(version, b"{}")
     disk = Disk()
-    monkeypatch.setattr(posix, "os", disk)
+    monkeypatch.setattr(folders, "os", disk)
     monkeypatch.setattr(versions, "os", disk)
     monkeypatch.setattr(
         disk, "listdir", lambda p: [n for n in os.listdir(p) if n[9:] != "5.json"], raising=False
@@ -194,6 +194,7 @@ def test_refusals_of_the_system_name_the_remedy(
     monkeypatch.setattr(disk, call, refuse)
     with monkeypatch.context() as patch:
         patch.setattr(publish, "os", disk)
+        patch.setattr(folders, "os", disk)
         for attempt in (
             lambda: store.append(0, b"{}"),
             lambda: store.stage("delta", b"{}"),
@@ -287,9 +288,8 @@ def test_a_file_staged_by_a_dead_attempt_is_made_durable(
 ) -> None:
     PosixStore(tmp_path).stage("delta", b"same")
     disk = Disk()
-    monkeypatch.setattr(posix, "os", disk)
-    monkeypatch.setattr(versions, "os", disk)
-    monkeypatch.setattr(publish, "os", disk)
+    for module in (folders, posix, publish, versions):
+        monkeypatch.setattr(module, "os", disk)
     PosixStore(tmp_path).stage("delta", b"same")
     name = f"{sha256_hex(b'same')}.safetensors"
     assert disk.steps[-2:] == [("fsync", "deltas"), ("fsync", name)]

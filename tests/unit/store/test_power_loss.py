@@ -17,6 +17,7 @@ from strandline.spec import Spec
 from strandline.store import (
     PosixStore,
     create_store,
+    folders,
     open_store,
     posix,
     publish,
@@ -46,6 +47,7 @@ STEPS = 31
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk()
     monkeypatch.setattr(publish, "os", disk)
+    monkeypatch.setattr(folders, "os", disk)
     monkeypatch.setattr(posix, "os", disk)
     monkeypatch.setattr(versions, "os", disk)
     return disk

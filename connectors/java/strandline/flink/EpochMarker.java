@@ -63,7 +63,9 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
     public void open() throws Exception {
         super.open();
         moves = new TreeMap<>();
-        Store store = Store.open(settings.storeUrl());
+        Store store = key.restored() == null
+                ? SharedStore.open(settings.storeUrl(), "a TaskManager")
+                : Store.open(settings.storeUrl());
         open = Retry.untilThere(key.toString(), POLL_MS,
                         () -> Opens.find(store, settings.stream(), key))
                 .requireInForce(settings.stream());

@@ -2,6 +2,7 @@ package strandline.flink;
 
 import java.io.Serializable;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
@@ -18,6 +19,8 @@ import java.util.TreeMap;
  * @param properties Kafka client properties, {@code bootstrap.servers} at least; may hold secrets
  * @param topic the topic that the stream is
  * @param bounded whether to end at the offsets that are the latest at the start
+ * @param oneStream tables whose merge rule does not commute: with any of them the store takes no
+ *     second stream
  */
 public record JobSettings(
         String storeUrl,
@@ -27,7 +30,8 @@ public record JobSettings(
         boolean takeover,
         Map<String, String> properties,
         String topic,
-        boolean bounded)
+        boolean bounded,
+        List<String> oneStream)
         implements Serializable {
 
     public JobSettings {
@@ -43,6 +47,7 @@ public record JobSettings(
                     "from is '" + from + "', expected earliest, latest or milliseconds");
         }
         properties = new TreeMap<>(properties); // the client's map is a proxy of a Python dict
+        oneStream = List.copyOf(oneStream);
     }
 
     Opens.Key freshKey() {

@@ -66,7 +66,8 @@ final class ModelStoreWriter
                             state.positions(),
                             now == null ? new TreeMap<>() : now.source(),
                             System.currentTimeMillis(),
-                            settings.takeover()));
+                            settings.takeover(),
+                            settings.oneStream()));
             writer.run = state.run();
             writer.positions = state.positions();
         } catch (InterruptedException e) {

@@ -79,7 +79,7 @@ final class OpenOffsets implements OffsetsInitializer {
             throws InterruptedException {
         TreeMap<String, String> source = source();
         return Opens.findOrAppend(
-                Store.open(settings.storeUrl()),
+                SharedStore.open(settings.storeUrl(), "the JobManager"),
                 settings.stream(),
                 settings.freshKey(),
                 (head, now) -> {
@@ -96,7 +96,8 @@ final class OpenOffsets implements OffsetsInitializer {
                             positions,
                             source,
                             System.currentTimeMillis(),
-                            settings.takeover());
+                            settings.takeover(),
+                            settings.oneStream());
                 });
     }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
@@ -50,6 +51,8 @@ final class Opens {
      * @param positions on a fresh start, where partitions start that the store does not know; on a
      *     restore those of the restored state, which must equal the store's
      * @param takeover whether to start although several runs supersede each other
+     * @param oneStream tables whose merge rule does not commute: with any of them the store takes
+     *     no second stream
      */
     record Opening(
             String stream,
@@ -58,9 +61,10 @@ final class Opens {
             TreeMap<Integer, Long> positions,
             TreeMap<String, String> source,
             long timeMs,
-            boolean takeover) {}
+            boolean takeover,
+            List<String> oneStream) {}
 
-    enum Outcome { CREATE, FOUND, SUPERSEDED, RIVAL, GAP, CONTESTED }
+    enum Outcome { CREATE, FOUND, SUPERSEDED, RIVAL, GAP, CONTESTED, SECOND_STREAM }
 
     /**
      * @param version the version to create, or the open's, else head
@@ -141,9 +145,12 @@ final class Opens {
                         : new Decision(Outcome.SUPERSEDED, head, null, null);
             }
         }
-        Outcome refusal = wanted.key().restored() == null
-                ? refuseStart(opens, wanted)
-                : refuseRestore(now, wanted);
+        Outcome refusal = refuseSecond(parent, wanted);
+        if (refusal == null) {
+            refusal = wanted.key().restored() == null
+                    ? refuseStart(opens, wanted)
+                    : refuseRestore(now, wanted);
+        }
         return refusal == null
                 ? create(parent, now, wanted)
                 : new Decision(refusal, head, null, null);
@@ -151,8 +158,8 @@ final class Opens {
 
     private static Found append(Store store, String stream, Start start) throws IOException {
         long head = store.head(0);
-        StreamEntry now = store.read(head).streams().get(stream);
-        Opening wanted = start.at(head, now);
+        Manifest parent = store.read(head);
+        Opening wanted = start.at(head, parent.streams().get(stream));
         Decision decision = decide(head, store::read, wanted);
         return switch (decision.outcome()) {
             case CREATE -> store.append(decision.version(), decision.manifest())
@@ -160,7 +167,7 @@ final class Opens {
                             decision.entry())
                     : null;
             case FOUND -> null; // another attempt was first: found at the next turn
-            default -> throw refusal(decision.outcome(), head, now, wanted);
+            default -> throw refusal(decision.outcome(), parent, wanted);
         };
     }
 
@@ -210,6 +217,19 @@ final class Opens {
         return Key.of(Json.get(open.body(), "key"));
     }
 
+    /** Rows that two streams change in turn hold what the order of their commits makes of them. */
+    private static Outcome refuseSecond(Manifest parent, Opening wanted) {
+        return wanted.oneStream().isEmpty() || others(parent, wanted).isEmpty()
+                ? null
+                : Outcome.SECOND_STREAM;
+    }
+
+    private static TreeSet<String> others(Manifest parent, Opening wanted) {
+        TreeSet<String> others = new TreeSet<>(parent.streams().keySet());
+        others.remove(wanted.stream());
+        return others;
+    }
+
     /** Two supervisors must not fence each other for ever. Restores take nothing over. */
     private static Outcome refuseStart(List<Manifest> opens, Opening wanted) {
         long since = wanted.timeMs() - CONTESTED_WINDOW_MS;
@@ -252,7 +272,9 @@ final class Opens {
     }
 
     private static SuppressRestartsException refusal(
-            Outcome outcome, long head, StreamEntry now, Opening wanted) {
+            Outcome outcome, Manifest parent, Opening wanted) {
+        long head = parent.version();
+        StreamEntry now = parent.streams().get(wanted.stream());
         return switch (outcome) {
             case SUPERSEDED -> Commit.superseded(head, wanted.stream(), now, wanted.run());
             case CONTESTED -> Fatal.because("contested", String.format(
@@ -260,6 +282,12 @@ final class Opens {
                             + " supervisors may be starting the same job: stop one, or start with"
                             + " --takeover",
                     wanted.stream(), CONTESTED, CONTESTED_WINDOW_MS / 1000));
+            case SECOND_STREAM -> Fatal.because("second_stream", String.format(
+                    "stream %s: the store is fed by stream %s, and what table %s holds depends on"
+                            + " the order of commits, so it takes one stream only; feed both topics"
+                            + " into one stream, or keep a store for each",
+                    wanted.stream(), String.join(", ", others(parent, wanted)),
+                    String.join(", ", wanted.oneStream())));
             default -> Fatal.because(outcome == Outcome.GAP ? "gap" : "rival", String.format(
                     "stream %s: version %d stands at %s, the restored state at %s; start again"
                             + " without a savepoint: the job goes on from head",

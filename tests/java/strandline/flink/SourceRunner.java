@@ -31,14 +31,20 @@ public final class SourceRunner {
 
     private SourceRunner() {}
 
-    /** open STORE BOOTSTRAP TOPIC SUBMISSION FROM PARTITIONS | blocks BOOTSTRAP TOPIC OFFSET.. */
+    /**
+     * open STORE BOOTSTRAP TOPIC SUBMISSION FROM PARTITIONS ONE_STREAM.. | blocks BOOTSTRAP TOPIC
+     * OFFSET..
+     */
     public static void main(String[] args) throws Exception {
         try {
             if (args[0].equals("open")) {
-                JobSettings settings = settings(args[1], args[2], args[3], args[4], args[5]);
+                List<String> oneStream = List.of(args).subList(7, args.length);
+                JobSettings settings =
+                        settings(args[1], args[2], args[3], args[4], args[5], oneStream);
                 open(settings, Integer.parseInt(args[6]));
             } else {
-                JobSettings settings = settings("/", args[1], args[2], "0".repeat(32), "earliest");
+                JobSettings settings =
+                        settings("/", args[1], args[2], "0".repeat(32), "earliest", List.of());
                 List<KafkaPartitionSplit> splits = new ArrayList<>();
                 for (int i = 3; i < args.length; i++) {
                     String[] offsets = args[i].split(":");
@@ -56,10 +62,15 @@ public final class SourceRunner {
     }
 
     private static JobSettings settings(
-            String store, String bootstrap, String topic, String submission, String from) {
+            String store,
+            String bootstrap,
+            String topic,
+            String submission,
+            String from,
+            List<String> oneStream) {
         Map<String, String> properties = Map.of("bootstrap.servers", bootstrap);
         return new JobSettings(
-                store, "events", submission, from, false, properties, topic, false);
+                store, "events", submission, from, false, properties, topic, false, oneStream);
     }
 
     /** Prints the offsets that a job would start at. */

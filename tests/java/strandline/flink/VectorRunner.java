@@ -6,6 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.TreeMap;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
@@ -66,6 +68,8 @@ public final class VectorRunner {
         TreeMap<String, String> source = new TreeMap<>();
         JsonNode sources = Json.get(node, "source");
         sources.fieldNames().forEachRemaining(name -> source.put(name, Json.text(sources, name)));
+        List<String> oneStream = new ArrayList<>();
+        Json.get(node, "one_stream").forEach(table -> oneStream.add(table.textValue()));
         return new Opens.Opening(
                 Json.text(node, "stream"),
                 Json.text(node, "run"),
@@ -73,7 +77,8 @@ public final class VectorRunner {
                 Json.numbers(node, "positions"),
                 source,
                 Json.integer(node, "time_ms"),
-                Json.get(node, "takeover").booleanValue());
+                Json.get(node, "takeover").booleanValue(),
+                oneStream);
     }
 
     /** A version says nothing about a refusal, and a manifest only of what is to be created. */

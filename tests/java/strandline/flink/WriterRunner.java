@@ -29,10 +29,11 @@ public final class WriterRunner {
         this.settings = settings;
     }
 
-    /** STORE SUBMISSION */
+    /** STORE SUBMISSION ONE_STREAM.. */
     public static void main(String[] args) throws Exception {
         WriterRunner runner = new WriterRunner(new JobSettings(
-                args[0], "events", args[1], "earliest", false, Map.of(), "topic", false));
+                args[0], "events", args[1], "earliest", false, Map.of(), "topic", false,
+                List.of(args).subList(2, args.length)));
         BufferedReader in = new BufferedReader(
                 new InputStreamReader(System.in, StandardCharsets.US_ASCII));
         for (String line = in.readLine(); line != null; line = in.readLine()) {

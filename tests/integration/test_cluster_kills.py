@@ -1,0 +1,77 @@
+"""SIGKILL of one process of a cluster, while events come in and a reader follows."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strandline.spec import Spec
+from strandline.store import create_store
+from strandline_flink.broker import Broker
+from strandline_flink.cluster import Cluster
+from tests.integration.harness import Run, check_exact, gone, python_workers, restored_opens
+from tests.integration.live import Producing, Watching
+from tests.streams import CLICKS
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+FAST = {"heartbeat.interval": 500, "heartbeat.timeout": 4000}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("flink"), taskmanagers=2, settings=FAST) as running:
+        yield running
+
+
+@pytest.mark.parametrize("mode", ["thread", "process"])
+def test_killed_taskmanager_and_killed_jobmanager(
+    broker: Broker, cluster: Cluster, tmp_path: Path, mode: str
+) -> None:
+    topic = f"cluster-killed-{mode}"
+    broker.create_topic(topic, 2)
+    options = ("--parallelism=2", f"--mode={mode}", f"--flink={cluster.address}")
+    run = Run(broker.bootstrap, topic, tmp_path, *options)
+    store = create_store(run.store_url, Spec.parse(CLICKS))
+    with Watching(store) as watching:
+        with Producing(broker, topic), run:
+            run.wait_for_version(3)
+            kill_taskmanager(cluster, run)
+            kill_jobmanager(cluster, run)
+            run.start()
+            run.wait_for_version(3)
+            run.stop()
+        with Run(broker.bootstrap, topic, tmp_path, *options, "--bounded") as last:
+            last.summary()
+        watching.catch_up()
+    check_exact(broker, topic, run.store_url)
+
+
+def kill_taskmanager(cluster: Cluster, run: Run) -> None:
+    """The job goes on by itself once there is a slot in its place."""
+    workers, before = python_workers(), restored_opens(run.store)
+    victim = cluster.taskmanagers.pop(0)
+    below = [each for each in workers if any(a.pid == victim.pid for a in each.parents())]
+    assert bool(below) == ("--mode=process" in run.options)
+    killed_s = time.monotonic()
+    victim.kill()
+    victim.wait()
+    assert gone(below)
+    cluster.start_taskmanager()
+    run.wait_until("the restore", lambda: restored_opens(run.store) > before)
+    run.wait_for_more(2)
+    print(f"versions again {time.monotonic() - killed_s:.1f} s after a TaskManager's kill")
+
+
+def kill_jobmanager(cluster: Cluster, run: Run) -> None:
+    """The job is gone with it: the run says so, and the same command goes on."""
+    assert cluster.jobmanager is not None
+    cluster.jobmanager.kill()
+    cluster.jobmanager.wait()
+    cluster.start_jobmanager()
+    killed_s = time.monotonic()
+    code, _, err = run.finish()
+    print(f"told {time.monotonic() - killed_s:.1f} s after: {err}")
+    assert code == 3, err
+    assert "JobManager" in err
+    cluster.wait_for_slots(2)

@@ -1,0 +1,50 @@
+"""`strandline run --mode process`: the same guarantees with Python in processes of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from strandline_flink.broker import Broker
+from tests.integration.harness import Run, check_exact, gone, produce, python_workers
+from tests.streams import clicks
+
+pytestmark = pytest.mark.timeout(300)
+PROCESSES = ("--mode=process", "--parallelism=1")
+
+
+def test_a_bounded_run_learns_the_topic_exactly_once(broker: Broker, tmp_path: Path) -> None:
+    broker.create_topic("bounded-process", 2)
+    produce(broker, "bounded-process", clicks(20_000))
+    with Run(broker.bootstrap, "bounded-process", tmp_path, "--bounded", *PROCESSES) as run:
+        run.wait_for_version(1)
+        summary = run.summary()
+    assert (summary["ended"], summary["events"], summary["mode"]) == ("finished", 20_000, "process")
+    check_exact(broker, "bounded-process", run.store_url)
+
+
+def test_killed_java_leaves_no_python_worker_and_the_same_command_goes_on(
+    broker: Broker, tmp_path: Path
+) -> None:
+    broker.create_topic("killed-process", 2)
+    produce(broker, "killed-process", clicks(3000))
+    with Run(broker.bootstrap, "killed-process", tmp_path, *PROCESSES) as run:
+        run.wait_for_version(2)
+        workers = python_workers()
+        assert workers
+        java = [each for each in run.processes() if each.name() == "java"]
+        assert len(java) == 1
+        java[0].kill()
+        assert gone(list(workers))
+        code, _, err = run.finish()
+        assert code == 1
+        assert "its Java process died" in err
+        produce(broker, "killed-process", clicks(3000, seed=1))
+        run.start()
+        run.wait_for_version(2)
+        workers = python_workers()
+        assert workers
+        run.kill()
+        assert gone(list(workers))
+    with Run(broker.bootstrap, "killed-process", tmp_path, "--bounded", *PROCESSES) as last:
+        last.summary()
+    check_exact(broker, "killed-process", run.store_url)
