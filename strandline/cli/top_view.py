@@ -57,7 +57,8 @@ def numbers(watch: Watch) -> Table:
     view.add_row("refused", count(recent.refused), count(total.refused))
     view.add_row("files per version", files_each(recent), files_each(total))
     view.add_row("bytes per version", bytes_each(recent), bytes_each(total))
-    view.add_row("freshness", milliseconds(watch.recent_freshness_ms), "")
+    fresh = f"newest {milliseconds(watch.freshness_ms)}"
+    view.add_row("freshness", milliseconds(watch.recent_freshness_ms), fresh)
     return view
 
 

@@ -50,7 +50,10 @@ class Standing:
 
 @dataclass(slots=True)
 class Watch:
-    """Sums over the versions of a store from `since` on; `look` takes up those that are new."""
+    """Sums over the versions of a store from `since` on; `look` takes up those that are new.
+
+    `freshness_ms` is that of the newest commit that was seen to come, None before the first one.
+    """
 
     store: Store
     since: int

@@ -10,16 +10,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from strandline.cli.figures import calibration, log_loss
+from strandline.cli.top_view import line
 from strandline.cli.watching import TAKEN_MAX, Watch
 from strandline.local import learn
 from strandline.manifest import TrainBody
 from strandline.prequential import add_sums
 from strandline.store import Store, create_store, read_manifest
+from tests.jobs import Job, block
 from tests.streams import clicks, clicks_spec
 
 EVENTS = clicks(400, 7)
@@ -168,6 +171,30 @@ def test_sums_are_those_of_the_versions_and_recent_ones_pass(
     assert len(watch.look()) == 3, "an open and two commits"
     assert (watch.recent.events, watch.total.events) == (100, 300)
     assert watch.look() == []
+
+
+def test_freshness_is_of_versions_seen_to_come_by_their_newest_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Written 300 ms before it is seen; what was there before was seen by nobody."""
+    now_ms = 1_800_000_000_000
+    monkeypatch.setattr("strandline.cli.watching.clock_ms", lambda: now_ms)
+    monkeypatch.setattr("tests.jobs.block", lambda *fields: replace(
+        block(*fields), time_first_ms=now_ms - 900, time_last_ms=now_ms - 300
+    ))  # fmt: skip
+    memory = create_store("memory:", clicks_spec(bits=8))
+    job = Job(memory)
+    job.epoch({0: EVENTS[:50]})
+    job.commit()
+    watch = Watch.begin(memory, 10)
+    assert (watch.total.events, watch.recent_freshness_ms) == (50, None)
+    job.epoch({0: EVENTS[50:100]})
+    job.commit()
+    assert [seen.freshness_ms for seen in watch.look()] == [300]
+    assert watch.recent_freshness_ms == 300
+    assert "freshness 300 ms" in line(watch)
+    now_ms += 60_000
+    assert watch.recent_freshness_ms is None
 
 
 def test_a_short_history_leaves_out_old_versions_but_no_stream(store: Store) -> None:
