@@ -49,8 +49,8 @@ def numbers(watch: Watch) -> Table:
     view.add_column(f"last {RECENT_MS // 1000} s", justify="right", no_wrap=True)
     view.add_column(f"since version {count(watch.since)}", justify="right", no_wrap=True)
     recent, total = watch.recent, watch.total
-    view.add_row("versions", per_s(recent.versions, watch, 1), count(total.versions))
-    view.add_row("events", per_s(recent.events, watch), count(total.events))
+    view.add_row("versions", rate(recent.versions, watch, 1) + "/s", count(total.versions))
+    view.add_row("events", rate(recent.events, watch) + "/s", count(total.events))
     for each in qualities(recent, total):
         view.add_row(*each)
     view.add_row("rejected", count(recent.rejected), count(total.rejected))
@@ -87,8 +87,8 @@ def line(watch: Watch) -> str:
     recent, total = watch.recent, watch.total
     parts = [
         newest(watch),
-        f"{per_s(recent.versions, watch, 1)} versions",
-        f"{per_s(recent.events, watch)} events",
+        f"{rate(recent.versions, watch, 1)} versions/s",
+        f"{rate(recent.events, watch)} events/s",
         *(f"{each.name} {each.recent} ({each.total})" for each in qualities(recent, total)),
         f"{count(total.rejected)} rejected",
         f"{count(total.refused)} refused",
@@ -123,9 +123,9 @@ def both(
     return late, ratio(measure(total), digits)
 
 
-def per_s(number: int, watch: Watch, digits: int = 0) -> str:
-    """A rate over the last seconds."""
-    return f"{number / watch.span_s:,.{digits}f}/s"
+def rate(number: int, watch: Watch, digits: int = 0) -> str:
+    """How many a second, over the last seconds."""
+    return f"{number / watch.span_s:,.{digits}f}"
 
 
 def files_each(sums: Sums) -> str:
