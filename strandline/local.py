@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from strandline.clock import wall_clock_ms
 from strandline.errors import SourceBehind, WrongUsage
 from strandline.manifest import Prequential, TrainBody
 from strandline.prequential import add_sums
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
-from strandline.transaction import Stream, open_stream, wall_clock_ms
+from strandline.transaction import Stream, open_stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,19 +177,24 @@ class TrainBody(_Part, frozen=True):
 Body = TrainBody | OpenBody | GenesisBody
 
 
-class Manifest(_Part, frozen=True):
-    """A version. `committable` is the identity of the commit that made it, `parent` the SHA-256
-    of the bytes of version - 1, `spec` that of the spec file."""
+class _Head(_Part, frozen=True):
+    """A manifest but for its body, whose type depends on `kind`."""
 
-    body: Body
     committable: Sha256 | None
-    format: int
+    format: Literal[1]
     kind: Kind
     parent: Sha256 | None
     spec: Sha256
     streams: dict[Name, StreamEntry]
     time_ms: Count
     version: Version
+
+
+class Manifest(_Head, frozen=True):
+    """A version. `committable` is the identity of the commit that made it, `parent` the SHA-256
+    of the bytes of version - 1, `spec` that of the spec file."""
+
+    body: Body
 
     @property
     def stream(self) -> str | None:
@@ -200,18 +205,10 @@ class Manifest(_Part, frozen=True):
         return None
 
 
-class _Envelope(_Part, frozen=True):
-    """A manifest whose body is still text, because its type depends on `kind`."""
+class _Envelope(_Head, frozen=True):
+    """A manifest whose body is still text."""
 
     body: msgspec.Raw
-    committable: Sha256 | None
-    format: Literal[1]
-    kind: Kind
-    parent: Sha256 | None
-    spec: Sha256
-    streams: dict[Name, StreamEntry]
-    time_ms: Count
-    version: Version
 
 
 class _Format(Struct):
@@ -247,8 +244,8 @@ def parse_manifest(data: bytes) -> Manifest:
         check_canonical(data)
         envelope = _ENVELOPE.decode(data)
         body = msgspec.json.decode(envelope.body, type=_BODIES[envelope.kind])
-        fields = {name: getattr(envelope, name) for name in _Envelope.__struct_fields__}
-        manifest = Manifest(**fields | {"body": body})
+        head = {name: getattr(envelope, name) for name in _Head.__struct_fields__}
+        manifest = Manifest(body=body, **head)
         _check(manifest)
     except _UNREADABLE as error:
         raise StoreDamaged(f"not a manifest: {newer_format(data) or error}") from error

@@ -206,9 +206,9 @@ def _body(
         for reason, count in delta.reasons.items():
             reasons[reason] = reasons.get(reason, 0) + count
     times_ms = [at for delta in deltas for at in delta.event_time_ms if at]
-    events, learned, rejected = (
-        sum(getattr(delta, name) for delta in deltas) for name in ("events", "learned", "rejected")
-    )
+    events = sum(delta.events for delta in deltas)
+    learned = sum(delta.learned for delta in deltas)
+    rejected = sum(delta.rejected for delta in deltas)
     return TrainBody(
         checkpoint=checkpoint,
         counts=Counts(

@@ -48,8 +48,8 @@ def add_sums(parts: Iterable[Prequential]) -> Prequential:
     for part in parts:
         events += part.events
         labels += part.labels
-        known = log_loss is not None and part.log_loss is not None
-        log_loss = log_loss + part.log_loss if known else None  # type: ignore[operator]
+        if log_loss is not None:
+            log_loss = None if part.log_loss is None else log_loss + part.log_loss
         predictions += part.predictions
         squared_error += part.squared_error
         weight += part.weight

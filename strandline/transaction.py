@@ -22,7 +22,6 @@ stream. What a transaction learns is one epoch, and its commit one version.
 array([0.505], dtype=float32)
 """
 
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -32,6 +31,7 @@ import numpy as np
 
 from strandline.base import read_spec
 from strandline.block import Block, Mark, Span
+from strandline.clock import wall_clock_ms
 from strandline.commit import commit
 from strandline.committable import committable_from
 from strandline.errors import CommitRefused, SourceRecreated, WrongUsage
@@ -47,11 +47,6 @@ from strandline.worker import Worker
 
 PARTITION: Final = 0
 WORKER: Final = 0
-
-
-def wall_clock_ms() -> int:
-    """Return the time in ms since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def open_stream(

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 from tests.peak_memory import PeakMemory, adopt_orphans, tree_rss_bytes
 
 MEMORY_LIMIT_BYTES = 4 * 10**9

@@ -9,6 +9,6 @@ def register(add: Add) -> None:
     add("demo", "strandline_flink.demo.command", "See it work, all on this machine.")
     add(
         "dev",
-        "strandline_flink.dev_commands",
+        "strandline_flink.dev.commands",
         "A broker, a cluster, events: for development and tests.",
     )

@@ -30,6 +30,7 @@ STOP_INTERVALS: Final = 4
 STOP_EXTRA_S: Final = 2.0
 CHILD_EXIT_S: Final = 30.0
 COMPACT_EVERY: Final = 100
+COMPACT_AGAIN_S: Final = 5.0
 
 Report = Callable[[Progress], None]
 
@@ -151,7 +152,10 @@ class Watch:
         if self.progress.opened is None:
             return
         deadline_s = time.monotonic() + STOP_INTERVALS * checkpoint_ms / 1000 + STOP_EXTRA_S
-        ends = topic.ends()
+        try:
+            ends = topic.ends()
+        except EnvironmentUnfit:
+            return  # without a broker no version will come
         while self.child.poll() is None and self.stop.asked < 2 and time.monotonic() < deadline_s:
             self._look()
             positions = self.progress.positions
@@ -191,10 +195,14 @@ def compacting(store: Store, warn: Callable[[str], None]) -> Iterator[None]:
     stop = threading.Event()
 
     def compact() -> None:
-        try:
-            Compactor(store, COMPACT_EVERY).follow(stop)
-        except StoreError as error:
-            warn(f"no more bases are written by this run: {error}")
+        while not stop.is_set():
+            try:
+                Compactor(store, COMPACT_EVERY).follow(stop)
+            except (NoStore, StoreUnavailable):
+                stop.wait(COMPACT_AGAIN_S)  # the watch says that the store does not answer
+            except StoreError as error:
+                warn(f"no more bases are written by this run: {error}")
+                return
 
     thread = threading.Thread(target=compact, name="compactor")
     thread.start()

@@ -46,7 +46,6 @@ def command(
 
     Example: `strandline compact ./model --follow --keep-versions 1000`
     """
-
     opened = open_store(store)
     collects = gc or keep_versions is not None
     compactor = Compactor(opened, every=every, keep_versions=keep_versions)

@@ -1,6 +1,6 @@
 """What one version says about itself, in few numbers."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from strandline.manifest import Kind, Manifest, Prequential, TrainBody
 
@@ -32,11 +32,8 @@ def figures_of(manifest: Manifest) -> Figures:
     body = manifest.body
     if not isinstance(body, TrainBody):
         return common
-    return Figures(
-        version=common.version,
-        kind=common.kind,
-        stream=common.stream,
-        time_ms=common.time_ms,
+    return structs.replace(
+        common,
         events=body.counts.events,
         learned=body.counts.learned,
         rejected=body.counts.rejected,

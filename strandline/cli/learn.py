@@ -54,7 +54,6 @@ def command(
     model = Spec.load(spec)
     with ExitStack() as stack:
         file = open_input(events, stack)
-
         opened = create_store(store, model)
         summary = learn(
             opened,

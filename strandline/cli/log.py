@@ -1,6 +1,5 @@
 """`strandline log`: the versions of a store, newest first."""
 
-import time
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Annotated
@@ -12,6 +11,7 @@ from rich.table import Table
 from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.figures import Figures, figures_of
 from strandline.cli.output import MISSING, age, count, out, print_json, ratio
+from strandline.clock import wall_clock_ms
 from strandline.store import open_store
 from strandline.store.chain import log as manifests
 
@@ -35,7 +35,7 @@ def command(store: StoreUrl, limit: Limit = 20, json: Json = False) -> None:
         print_json({"head": head, "store": opened.url, "versions": msgspec.to_builtins(listed)})
         return
     console = out()
-    console.print(table(listed, int(time.time() * 1000)))
+    console.print(table(listed, wall_clock_ms()))
     older = listed[-1].version
     if older > 0:
         console.print(f"{count(older)} older: --limit 0 lists all", style="dim")

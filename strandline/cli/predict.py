@@ -38,7 +38,6 @@ def command(
 
     Example: `strandline predict ./model --json < events.ndjson`
     """
-
     if follow and version is not None:
         raise typer.BadParameter("expected one of --follow and --version, got both")
     opened = open_store(store)

@@ -7,6 +7,7 @@ import msgspec
 from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.manifest import FileRef
 from strandline.store import Store
+from strandline.structs import ready
 
 
 class RejectedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,6 +20,9 @@ class RejectedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partition: int
     reason: str
     sha256: str
+
+
+ready(RejectedEvent)
 
 
 def rejected_events(store: Store, version: int, file: FileRef) -> list[dict[str, Any]]:

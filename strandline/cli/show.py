@@ -1,7 +1,5 @@
 """`strandline show`: all that one version records, and the events that were rejected."""
 
-import time
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -12,8 +10,9 @@ from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.output import out, print_json
 from strandline.cli.rejected import rejected_events
 from strandline.cli.version_view import rejected_table, sections
+from strandline.clock import wall_clock_ms
 from strandline.errors import StoreError, VersionGone
-from strandline.manifest import Manifest, TrainBody
+from strandline.manifest import TrainBody
 from strandline.store import Store, open_store
 from strandline.store.chain import log as manifests
 from strandline.store.chain import manifest_bytes, read_manifest
@@ -61,14 +60,14 @@ def command(
         print_json({"manifest": msgspec.json.decode(data), "sha256": digest, "store": opened.url})
         return
     console = out()
-    for section in sections(manifest, int(time.time() * 1000)):
+    for section in sections(manifest, wall_clock_ms()):
         console.print(section)
 
 
 def show_rejected(store: Store, version: int | None, limit: int, json: bool) -> None:
     """Print the rejected events of one version, or the newest ones of the store."""
     found: list[dict[str, Any]] = []
-    for manifest in newest(store) if version is None else [read_manifest(store, version)]:
+    for manifest in manifests(store) if version is None else [read_manifest(store, version)]:
         if isinstance(manifest.body, TrainBody) and manifest.body.rejects.file is not None:
             try:
                 found += rejected_events(store, manifest.version, manifest.body.rejects.file)
@@ -85,8 +84,3 @@ def show_rejected(store: Store, version: int | None, limit: int, json: bool) -> 
     else:
         where = "" if version is None else f" in version {version}"
         out().print(f"no event was rejected{where}")
-
-
-def newest(store: Store) -> Iterator[Manifest]:
-    """Yield the manifests of the store, newest first."""
-    return manifests(store)

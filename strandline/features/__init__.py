@@ -1,6 +1,6 @@
 """From the bytes of events to columns of hashed feature entries."""
 
-from strandline.features.batch import BIAS_FIELD, Batch
+from strandline.features.batch import BIAS_FIELD, Batch, selected_fields
 from strandline.features.decoder import Decoder
 from strandline.features.hashing import (
     BIAS_KEY,
@@ -22,5 +22,6 @@ __all__ = [
     "category_key",
     "cross_key",
     "field_seed",
+    "selected_fields",
     "slots",
 ]

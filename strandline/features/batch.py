@@ -1,5 +1,6 @@
 """`Batch`: decoded events in columns."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,6 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 BIAS_FIELD: Final = 65_535
+
+
+def selected_fields(fields: Iterable[int]) -> NDArray[np.bool_]:
+    """Return [65536], true at the given indices: every uint16 has an answer, so none is checked."""
+    selected = np.zeros(BIAS_FIELD + 1, np.bool_)
+    selected[[*fields]] = True
+    return selected
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.arrays import read_only
-from strandline.features import BIAS_FIELD, Batch
+from strandline.features import BIAS_FIELD, Batch, selected_fields
 from strandline.learners.ftrl_kernel import (
     RECORD,
     UNTOUCHED,
@@ -20,7 +20,6 @@ from strandline.tables import DenseTable, Parameters, TableDelta, TableSchema, V
 Floats = NDArray[np.float64]
 
 _RECORDS_MIN: Final = 1024
-_FIELD_COUNT: Final = 65_536  # every uint16 has an answer, so no field needs a check
 
 
 class Ftrl:
@@ -42,9 +41,7 @@ class Ftrl:
         self.rules: Mapping[str, str] = {table: spec.merge}
         self.predicts: Predicts | None = "probability"
         self._rates = (spec.alpha, spec.beta, spec.l1, spec.l2)
-        self._selected = np.zeros(_FIELD_COUNT, np.bool_)
-        self._selected[[*fields, BIAS_FIELD]] = True
-        self._selected = read_only(self._selected, np.bool_)
+        self._selected = read_only(selected_fields([*fields, BIAS_FIELD]), np.bool_)
         self._zn: Values | None = None
         self._position = np.empty(0, np.int32)  # allocated by the first `learn`
         self._records = np.empty(0, RECORD)

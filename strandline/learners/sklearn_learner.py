@@ -6,12 +6,12 @@ Every mini-batch and every delta costs the whole table: scikit-learn's penalties
 import copy
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.features import BIAS_FIELD, Batch
+from strandline.features import BIAS_FIELD, Batch, selected_fields, slots
 from strandline.learners.sklearn_estimators import (
     adapter_of,
     import_estimator,
@@ -23,8 +23,6 @@ from strandline.learners.sklearn_estimators import (
 from strandline.spec import Predicts, SklearnSpec
 from strandline.spec.estimators import NaiveBayes
 from strandline.tables import DenseTable, Parameters, TableDelta, Values
-
-_FIELD_COUNT: Final = 65_536
 
 
 class SklearnLearner:
@@ -59,8 +57,7 @@ class SklearnLearner:
         self.predicts: Predicts | None = spec.estimator.predicts
         self._name, self._spec = name, spec
         self._counting = isinstance(spec.estimator, NaiveBayes)  # entries, whatever their value
-        self._selected = np.zeros(_FIELD_COUNT, np.bool_)
-        self._selected[list(fields)] = True
+        self._selected = selected_fields(fields)
         assert not self._selected[BIAS_FIELD], "the bias is the estimator's own"
         self._arrays: dict[str, Values] = {}
         self._start: dict[str, Values] = {}
@@ -119,12 +116,12 @@ class SklearnLearner:
         """Return the events [rows, 2^bits] as the estimator takes them, in scipy's CSR form."""
         chosen = self._selected[batch.fields]
         kept = np.concatenate(([0], np.cumsum(chosen)))
-        slots = 1 << self._spec.bits
+        bits = self._spec.bits
         return sparse_matrix(
             np.ones(kept[-1]) if self._counting else batch.values[chosen].astype(np.float64),
-            (batch.keys[chosen] & np.uint64(slots - 1)).astype(np.int32),
+            slots(batch.keys[chosen], bits).astype(np.int32),
             kept[batch.starts].astype(np.int32),
-            slots,
+            1 << bits,
         )
 
     def estimator(self) -> Any:
@@ -136,8 +133,7 @@ class SklearnLearner:
             if not self._attached:
                 assert self._arrays, "the learner is bound to no parameters"
                 if self._estimator is None:
-                    slots = 1 << self._spec.bits
-                    self._estimator = make_estimator(self._spec.estimator, slots)
+                    self._estimator = make_estimator(self._spec.estimator, 1 << self._spec.bits)
                 self._adapter.attach(self._estimator, self._arrays)
                 self._attached = True
             return self._estimator

@@ -5,11 +5,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from strandline.limits import SKLEARN_BITS_MAX, TABLE_BITS_MAX
-from strandline.spec.estimators import Estimator
+from strandline.spec.estimators import Estimator, Penalty, Rate
 from strandline.spec.plugins import PluginSpec
-
-Rate = Annotated[float, Meta(gt=0, le=1e6)]
-Penalty = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class FtrlSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,

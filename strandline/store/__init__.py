@@ -3,8 +3,8 @@
 from strandline.manifest import FileRef
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, manifest_bytes, read_manifest, verify_chain
-from strandline.store.lifecycle import MEMORY_URL, create_store, open_store
-from strandline.store.memory import MemoryStore
+from strandline.store.lifecycle import create_store, open_store
+from strandline.store.memory import MEMORY_URL, MemoryStore
 from strandline.store.posix import PosixStore
 
 __all__ = [

@@ -4,7 +4,7 @@ import re
 from typing import Final, Literal, Protocol
 
 from strandline.canonical import sha256_hex
-from strandline.errors import StoreDamaged
+from strandline.errors import StoreDamaged, WrongUsage
 from strandline.limits import DELTA_BYTES_MAX, SPEC_BYTES_MAX
 from strandline.manifest import FileRef
 
@@ -33,8 +33,14 @@ class Store(Protocol):
     def stage(self, kind: FileKind, data: bytes) -> FileRef:
         """Keep the bytes under their digest, durable when it returns.
 
-        A file left by a dead attempt is verified and made durable; raises `StoreDamaged` if it
-        holds other bytes.
+        A file left by a dead attempt is verified and made durable.
+
+        Raises
+        ------
+        WrongUsage
+            If there are more bytes than a file of this kind may have.
+        StoreDamaged
+            If a file of this digest is there and holds other bytes.
         """
         ...
 
@@ -158,7 +164,10 @@ def check_digest(data: bytes, sha256: str, origin: str) -> None:
 
 
 def reference_to(kind: FileKind, data: bytes) -> FileRef:
-    """Return the reference that the bytes are staged under."""
+    """Return the reference that the bytes are staged under; raises WrongUsage for too many."""
     if len(data) > FILE_BYTES_MAX[kind]:
-        raise ValueError(f"{kind} of {len(data)} bytes, at most {FILE_BYTES_MAX[kind]} are kept")
+        raise WrongUsage(
+            f"{kind} of {len(data)} bytes, at most {FILE_BYTES_MAX[kind]} are kept;"
+            " commit more often"
+        )
     return FileRef(sha256=sha256_hex(data), bytes=len(data))

@@ -11,11 +11,9 @@ from strandline.spec import Spec
 from strandline.spec.comparison import describe_difference
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
-from strandline.store.memory import MemoryStore
+from strandline.store.memory import MEMORY_URL, MemoryStore
 from strandline.store.posix import FOLDERS, PosixStore
 from strandline.store.remedies import unavailable
-
-MEMORY_URL: Final = "memory:"
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 

@@ -1,6 +1,7 @@
 """A store in this process's memory: for tests, examples and dry runs."""
 
 import threading
+from typing import Final
 
 from strandline.errors import FileMissing, NoStore, StoreDamaged
 from strandline.manifest import FileRef
@@ -12,11 +13,13 @@ from strandline.store.base import (
     reference_to,
 )
 
+MEMORY_URL: Final = "memory:"
+
 
 class MemoryStore:
     """Versions and files in dictionaries. Safe for threads; gone with the process."""
 
-    url = "memory:"
+    url: Final = MEMORY_URL
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -24,6 +24,7 @@ from msgspec import Meta, Struct
 from strandline.canonical import canonical_json, sha256_hex
 from strandline.errors import StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX
+from strandline.structs import ready
 
 FORMAT: Final = 1
 HEADER_BYTES_MAX: Final = 1 << 20
@@ -34,6 +35,9 @@ class _Header(Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[1]
     lengths: list[Annotated[int, Meta(ge=0, le=MANIFEST_BYTES_MAX)]]
     sha256: str
+
+
+ready(_Header)
 
 
 class Segment:

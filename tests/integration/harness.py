@@ -19,7 +19,7 @@ from strandline.manifest import OpenBody, TrainBody
 from strandline.model import open_model
 from strandline.store import Store, open_store
 from strandline.store.chain import log, verify_chain
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 from strandline_flink.progress import Progress
 from tests.streams import CLICKS
 

@@ -10,7 +10,7 @@ from strandline.model import Model
 from strandline.reader import Reader
 from strandline.store import Store
 from strandline.store.chain import read_manifest
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 from tests.integration.harness import produce
 from tests.streams import clicks
 

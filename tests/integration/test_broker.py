@@ -10,12 +10,12 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 
 HOLD = """
 import sys
 from pathlib import Path
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 print(Broker(Path(sys.argv[1])).start().pid, flush=True)
 sys.stdin.read()
 """

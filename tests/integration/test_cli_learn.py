@@ -10,8 +10,8 @@ from pathlib import Path
 from strandline.base import parameters_at, read_spec
 from strandline.learners import make_learners
 from strandline.store import open_store, verify_chain
-from strandline_flink.events import EventStream, clicks_spec
-from strandline_flink.reading import compare, read_counts
+from strandline_flink.dev.events import EventStream, clicks_spec
+from strandline_flink.dev.reading import compare, read_counts
 
 EVENTS = 60_000
 

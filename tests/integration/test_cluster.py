@@ -1,6 +1,7 @@
 """`strandline run --flink` on a real cluster of processes."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -14,14 +15,15 @@ from strandline.errors import EnvironmentUnfit
 from strandline.store import Store
 from strandline.store.chain import log
 from strandline_flink import flink_rest
-from strandline_flink.broker import Broker, free_port
-from strandline_flink.cluster import HOME, Cluster
+from strandline_flink.dev.broker import Broker, free_port
+from strandline_flink.dev.cluster import HOME, Cluster
 from strandline_flink.run import train_script
 from tests.integration.harness import Run, check_exact, ends, gone, produce
 from tests.streams import clicks
 
 pytestmark = pytest.mark.timeout(300)
-APART = subprocess.call(["unshare", "--map-root-user", "--mount", "true"]) == 0
+UNSHARE = ["unshare", "--map-root-user", "--mount"]
+APART = shutil.which("unshare") is not None and subprocess.call([*UNSHARE, "true"]) == 0
 FAST = {"heartbeat.interval": 500, "heartbeat.timeout": 4000}
 
 
@@ -92,7 +94,7 @@ def test_a_machine_that_does_not_see_the_store(
     (tmp_path / "mount").mkdir()
     run = Run(broker.bootstrap, "cluster-unseen", tmp_path, f"--flink={cluster.address}")
     apart = f'mount -t tmpfs none "{tmp_path}/mount" && exec "$0" "$@"'
-    run.prefix = ["unshare", "--map-root-user", "--mount", "sh", "-c", apart]
+    run.prefix = [*UNSHARE, "sh", "-c", apart]
     run.arguments[run.arguments.index("--store") + 1] = str(tmp_path / "mount" / "store")
     with run:
         code, _, err = run.finish()

@@ -8,8 +8,8 @@ import pytest
 
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline_flink.broker import Broker
-from strandline_flink.cluster import Cluster
+from strandline_flink.dev.broker import Broker
+from strandline_flink.dev.cluster import Cluster
 from tests.integration.harness import Run, check_exact, gone, python_workers, restored_opens
 from tests.integration.live import Producing, Watching
 from tests.streams import CLICKS

@@ -5,11 +5,11 @@ import subprocess
 import sys
 import time
 
-from strandline_flink.broker import Broker
-from strandline_flink.events import EventStream
+from strandline_flink.dev.broker import Broker
+from strandline_flink.dev.events import EventStream
+from strandline_flink.dev.reading import read_topic
 from strandline_flink.kafka_settings import KafkaSettings
 from strandline_flink.preflight import Topic
-from strandline_flink.reading import read_topic
 
 
 def dev_events(*arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -15,8 +15,8 @@ from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline.store.chain import log
 from strandline.transaction import open_stream
-from strandline_flink.broker import Broker
-from strandline_flink.producing import PRODUCER
+from strandline_flink.dev.broker import Broker
+from strandline_flink.dev.producing import PRODUCER
 from tests.integration.harness import Run, check_exact, items_of, positions, produce
 from tests.integration.test_failover import restored_opens
 from tests.streams import CLICKS, clicks

@@ -18,7 +18,7 @@ from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
 from strandline.transaction import open_stream
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 from strandline_flink.wire import decode_block
 from tests.integration.java_runner import answer, lines
 

@@ -10,7 +10,7 @@ import pytest
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.chain import read_manifest
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 from tests.integration.harness import Run, check_exact
 from tests.integration.live import Producing, Watching
 from tests.streams import CLICKS

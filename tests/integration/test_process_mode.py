@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 from tests.integration.harness import Run, check_exact, gone, produce, python_workers
 from tests.streams import clicks
 

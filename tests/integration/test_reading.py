@@ -7,8 +7,8 @@ import pytest
 from kafka import KafkaProducer
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.broker import Broker
-from strandline_flink.reading import read_topic
+from strandline_flink.dev.broker import Broker
+from strandline_flink.dev.reading import read_topic
 
 TOPIC = "reading"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from strandline_flink.broker import Broker
+from strandline_flink.dev.broker import Broker
 from tests.integration.harness import Run, check_exact, ends, items_of, positions, produce
 from tests.streams import clicks
 

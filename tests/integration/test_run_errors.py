@@ -13,7 +13,7 @@ from strandline.manifest import OpenKey
 from strandline.opening import append_open
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline_flink.broker import Broker, free_port
+from strandline_flink.dev.broker import Broker, free_port
 from tests.integration.harness import Run, positions, produce
 from tests.streams import CLICKS, clicks
 

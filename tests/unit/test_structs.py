@@ -14,6 +14,7 @@ import json, sys, threading
 from pathlib import Path
 from strandline.manifest import parse_manifest
 from strandline.spec import Spec
+from strandline.store.segment import Segment, segment_parts
 from tests.streams import CLICKS
 
 texts = [
@@ -22,6 +23,7 @@ texts = [
     for text in json.loads(file.read_text())["manifests"]
     if json.loads(text)["kind"] == "train"
 ]
+packed = memoryview(b"".join(segment_parts(0, 2, lambda version: texts[0])))
 sys.setswitchinterval(1e-6)
 barrier = threading.Barrier(4)
 
@@ -42,6 +44,7 @@ for thread in threads:
     [
         "parse_manifest(texts[0])",
         "Spec.parse(CLICKS)",
+        "Segment(packed, 0, 2, 'packed')",
     ],
 )
 def test_threads_may_decode_a_type_for_the_first_time_at_once(decode: str) -> None:

@@ -70,7 +70,7 @@ def is_part_of(module: str, package: str) -> bool:
 
 def test_there_is_something_to_look_at() -> None:
     assert LIBRARY / "__init__.py" in SOURCES
-    assert CONNECTORS / "broker.py" in SOURCES
+    assert CONNECTORS / "operators.py" in SOURCES
 
 
 @pytest.mark.parametrize("file", [*SOURCES, *JAVA, *TESTS], ids=name)

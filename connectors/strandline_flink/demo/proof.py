@@ -8,7 +8,14 @@ from strandline.base import parameters_at, read_spec
 from strandline.learners import make_learners
 from strandline.spec import CountsSpec
 from strandline.store import Store
-from strandline_flink.reading import Difference, Ranges, Record, compare, read_counts, read_topic
+from strandline_flink.dev.reading import (
+    Difference,
+    Ranges,
+    Record,
+    compare,
+    read_counts,
+    read_topic,
+)
 
 COUNTER: Final = "popularity"  # the counts learner of the demo's spec
 TIMEOUT_S: Final = 60.0

@@ -15,10 +15,10 @@ from strandline.errors import EnvironmentUnfit
 from strandline.reader import Reader
 from strandline.spec import Spec
 from strandline.store import Store, create_store
-from strandline_flink.broker import Broker
 from strandline_flink.demo.interrupts import Interrupts, Phase
 from strandline_flink.demo.processes import Child
-from strandline_flink.events import clicks_spec
+from strandline_flink.dev.broker import Broker
+from strandline_flink.dev.events import clicks_spec
 from strandline_flink.preflight import quiet_client
 
 TOPIC: Final = "clicks"

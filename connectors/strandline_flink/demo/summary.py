@@ -8,7 +8,7 @@ from msgspec import Struct
 from strandline.cli.figures import calibration, log_loss
 from strandline.manifest import Prequential
 from strandline_flink.demo.watch import Watch, percentile
-from strandline_flink.reading import Difference
+from strandline_flink.dev.reading import Difference
 
 
 class Freshness(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from strandline.features import REASONS, Decoder
 from strandline.learners import empty_parameters, make_learners
 from strandline.spec import Spec
-from strandline_flink.events import CHUNK_EVENTS, MALFORMED, EventStream, clicks_spec
+from strandline_flink.dev.events import CHUNK_EVENTS, MALFORMED, EventStream, clicks_spec
 
 SPEC = Spec.parse(clicks_spec())
 STREAM = EventStream(7, malformed_share=0.01)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from strandline.features import Decoder
 from strandline.learners import empty_parameters, make_learners
 from strandline.spec import Spec
-from strandline_flink.events import EventStream, clicks_spec
-from strandline_flink.plain_events import read_event
-from strandline_flink.reading import Difference, Reading, Record, compare, read_counts
+from strandline_flink.dev.events import EventStream, clicks_spec
+from strandline_flink.dev.plain_events import read_event
+from strandline_flink.dev.reading import Difference, Reading, Record, compare, read_counts
 from tests.unit.features.test_decoder import FLAT, NESTED, encoded, flat, nested
 
 Rows = tuple[NDArray[np.uint64], NDArray[np.int64]]
 CLICKS = Spec.parse(clicks_spec())
-LIBRARY = Path(__file__).parents[3] / "connectors" / "strandline_flink"
+LIBRARY = Path(__file__).parents[3] / "connectors" / "strandline_flink" / "dev"
 
 
 def repeats_a_key(record: bytes | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from strandline_flink.click_world import DEVICES, PAGES, ClickWorld, Floats, Shown
+from strandline_flink.dev.click_world import DEVICES, PAGES, ClickWorld, Floats, Shown
 
 CHUNK_EVENTS: Final = 4096  # events drawn together; part of what a seed means
 START_MS: Final = 1_767_225_600_000  # the first event's time: 2026-01-01 UTC
@@ -25,7 +25,7 @@ _EVENT: Final = (
 
 def clicks_spec() -> str:
     """Return the spec of these events, TOML text: the file clicks.toml of this package."""
-    return files("strandline_flink").joinpath("clicks.toml").read_text(encoding="utf-8")
+    return files("strandline_flink.dev").joinpath("clicks.toml").read_text(encoding="utf-8")
 
 
 def _replace(pattern: bytes, replacement: bytes) -> Callable[[bytes], bytes]:

@@ -17,7 +17,7 @@ from xxhash import xxh64_intdigest
 
 from strandline.errors import EnvironmentUnfit
 from strandline.spec import Category, Spec
-from strandline_flink.plain_events import read_event
+from strandline_flink.dev.plain_events import read_event
 
 Record = tuple[int, int, bytes | None]
 """(partition, offset, value)"""

@@ -14,12 +14,12 @@ from strandline.cli.arguments import Json
 from strandline.cli.lazy import SETTINGS
 from strandline.cli.output import count, err, out, print_json_line
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.broker import Broker
-from strandline_flink.cluster import Cluster
-from strandline_flink.events import EventStream, clicks_spec
+from strandline_flink.dev.broker import Broker
+from strandline_flink.dev.cluster import Cluster
+from strandline_flink.dev.events import EventStream, clicks_spec
+from strandline_flink.dev.producing import paced, produce
 from strandline_flink.kafka_settings import KafkaSettings
 from strandline_flink.preflight import quiet_client
-from strandline_flink.producing import paced, produce
 
 POLL_S = 0.5
 

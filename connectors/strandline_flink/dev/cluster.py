@@ -12,8 +12,8 @@ import pyflink
 
 from strandline.errors import EnvironmentUnfit
 from strandline_flink import flink_rest
-from strandline_flink.broker import free_port
 from strandline_flink.children import dying_with_parent
+from strandline_flink.dev.broker import free_port
 from strandline_flink.flink_configuration import (
     java_options,
     machine_settings,
