@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 from strandline.errors import EnvironmentUnfit
 from strandline_flink import flink_rest
-from strandline_flink.cluster import HOME, Cluster
+from strandline_flink.dev.cluster import HOME, Cluster
 
 REST_PORT: Final = int(os.environ.get("REST_PORT", "8081"))
 RPC_PORT: Final = int(os.environ.get("RPC_PORT", "6123"))

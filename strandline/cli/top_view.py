@@ -10,7 +10,8 @@ from rich.text import Text
 from strandline.cli.figures import calibration, log_loss, squared_error
 from strandline.cli.output import MISSING, age, byte_size, count, ratio
 from strandline.cli.version_view import by_number
-from strandline.cli.watching import RECENT_MS, Sums, Watch, clock_ms
+from strandline.cli.watching import RECENT_MS, Sums, Watch
+from strandline.clock import wall_clock_ms
 from strandline.manifest import Prequential
 
 RUN_CHARS = 12
@@ -38,7 +39,7 @@ def picture(watch: Watch, trouble: str = "") -> RenderableType:
 def newest(watch: Watch) -> str:
     """Name the newest version and its age."""
     manifest = watch.newest
-    old = f", {age(manifest.time_ms, clock_ms())} old" if manifest.time_ms else ""
+    old = f", {age(manifest.time_ms, wall_clock_ms())} old" if manifest.time_ms else ""
     return f"version {count(manifest.version)} ({manifest.kind}{old})"
 
 
@@ -75,7 +76,7 @@ def streams(watch: Watch) -> Table:
         view.add_row(
             name,
             count(entry.version),
-            age(standing.time_ms, clock_ms()),
+            age(standing.time_ms, wall_clock_ms()),
             entry.run[:RUN_CHARS],
             by_number(entry.positions),
         )
@@ -96,7 +97,7 @@ def line(watch: Watch) -> str:
         f"freshness {milliseconds(watch.recent_freshness_ms)}",
     ]
     for name, standing in sorted(watch.streams.items()):
-        old = age(standing.time_ms, clock_ms())
+        old = age(standing.time_ms, wall_clock_ms())
         parts.append(f"{name} {{{by_number(standing.entry.positions)}}} {old} old")
     return " · ".join(parts)
 

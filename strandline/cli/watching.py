@@ -1,12 +1,12 @@
 """What `strandline top` has seen of a store: sums over its versions, in all and of late."""
 
-import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final, Self
 
+from strandline.clock import wall_clock_ms
 from strandline.manifest import Manifest, Prequential, StreamEntry, TrainBody
 from strandline.prequential import add_sums
 from strandline.store import Store
@@ -69,7 +69,7 @@ class Watch:
         """Take up the newest `history` versions, at least head."""
         head = store.head()
         since = max(0, head - max(1, history) + 1)
-        now_ms = clock_ms()
+        now_ms = wall_clock_ms()
         first = read_manifest(store, since)
         watch = cls(store, since, first, first.time_ms or now_ms)
         watch._take(first, first.time_ms, live=False)
@@ -86,7 +86,7 @@ class Watch:
         known = self.newest.version
         last = min(self.store.head(known), known + TAKEN_MAX)
         return [
-            self._take(read_manifest(self.store, version), clock_ms(), live=True)
+            self._take(read_manifest(self.store, version), wall_clock_ms(), live=True)
             for version in range(known + 1, last + 1)
         ]
 
@@ -104,7 +104,7 @@ class Watch:
     @property
     def span_s(self) -> float:
         """How long `recent` reaches back: RECENT_MS, or to the first version that is known."""
-        return min(RECENT_MS, max(SPAN_MS_MIN, clock_ms() - self.began_ms)) / 1000
+        return min(RECENT_MS, max(SPAN_MS_MIN, wall_clock_ms() - self.began_ms)) / 1000
 
     def _take(self, manifest: Manifest, at_ms: int, *, live: bool) -> Seen:
         body, freshness_ms = manifest.body, None
@@ -121,15 +121,10 @@ class Watch:
         return seen
 
     def _of_late(self) -> deque[Seen]:
-        oldest_ms = clock_ms() - RECENT_MS
+        oldest_ms = wall_clock_ms() - RECENT_MS
         while self._recent and self._recent[0].at_ms < oldest_ms:
             self._recent.popleft()
         return self._recent
-
-
-def clock_ms() -> int:
-    """The machine's time, the clock that manifests and events carry."""
-    return time.time_ns() // 1_000_000
 
 
 def sums_of(manifest: Manifest) -> Sums:

@@ -14,8 +14,8 @@ import yaml
 from strandline.manifest import TrainBody
 from strandline.store import open_store, read_manifest, verify_chain
 from strandline.store.chain import log
-from strandline_flink.broker import Broker, free_port
 from strandline_flink.children import dying_with_parent
+from strandline_flink.dev.broker import Broker, free_port
 
 DOCKER = Path(__file__).parents[2] / "docker"
 NODE = DOCKER / "flink_node.py"

@@ -165,7 +165,7 @@ def test_sums_are_those_of_the_versions_and_recent_ones_pass(
     assert log_loss(watch.total.prequential["ctr"]) == log_loss(sums)
     assert calibration(watch.total.prequential["ctr"]) == calibration(sums)
     now_ms = time.time_ns() // 1_000_000
-    monkeypatch.setattr("strandline.cli.watching.clock_ms", lambda: now_ms + 60_000)
+    monkeypatch.setattr("strandline.cli.watching.wall_clock_ms", lambda: now_ms + 60_000)
     assert watch.recent.versions == 0
     grow(store, 300)
     assert len(watch.look()) == 3, "an open and two commits"
@@ -178,7 +178,7 @@ def test_freshness_is_of_versions_seen_to_come_by_their_newest_event(
 ) -> None:
     """Written 300 ms before it is seen; what was there before was seen by nobody."""
     now_ms = 1_800_000_000_000
-    monkeypatch.setattr("strandline.cli.watching.clock_ms", lambda: now_ms)
+    monkeypatch.setattr("strandline.cli.watching.wall_clock_ms", lambda: now_ms)
     monkeypatch.setattr("tests.jobs.block", lambda *fields: replace(
         block(*fields), time_first_ms=now_ms - 900, time_last_ms=now_ms - 300
     ))  # fmt: skip
