@@ -22,7 +22,7 @@ VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements"
 PYTHONS = ((3, 11), (3, 12))
 DISK_BYTES = 3_000_000_000
-DOWNLOAD_MB = {"run": 660, "dev": 760}
+DOWNLOAD_MB = {"run": 660, "dev": 775}
 EXIT_ENVIRONMENT_UNFIT = 3
 
 

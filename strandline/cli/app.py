@@ -18,6 +18,7 @@ OWN: Final = {
     "init": "Make a store for a model.",
     "learn": "Learn from a file of events, without Kafka and without Flink.",
     "log": "List the versions of a store, newest first.",
+    "top": "Watch a store: speed, quality, positions, age.",
     "show": "Show everything one version records; list rejected events.",
     "predict": "Predict events from standard input.",
     "compact": "Write full copies of the parameters, so that opening stays fast.",

@@ -1,10 +1,6 @@
 """The demo's picture on a terminal, and its plain lines elsewhere."""
 
-import sys
-import termios
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -18,6 +14,7 @@ from rich.text import Text
 from strandline.cli.figures import calibration
 from strandline.cli.figures import log_loss as mean_log_loss
 from strandline.cli.output import MISSING, count, err, out, printable, ratio
+from strandline.cli.terminal import silent_controls
 from strandline_flink.demo.sample import Prediction
 from strandline_flink.demo.summary import constant_log_loss
 from strandline_flink.demo.watch import RECENT_S, Watch, percentile
@@ -25,7 +22,6 @@ from strandline_flink.demo.watch import RECENT_S, Watch, percentile
 FRAMES_PER_S: Final = 8
 LINE_EVERY_S: Final = 2.0
 REASONS_SHOWN: Final = 2
-LOCAL_MODES: Final = 3  # the index of c_lflag in what tcgetattr returns
 BARS: Final = "▁▂▃▄▅▆▇█"
 
 
@@ -98,22 +94,6 @@ class LiveView:
             subtitle_align="left",
             padding=(1, 2),
         )
-
-
-@contextmanager
-def silent_controls() -> Iterator[None]:
-    """Keep the terminal from printing ^C into the picture."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    before = termios.tcgetattr(sys.stdin)
-    quiet = before.copy()
-    quiet[LOCAL_MODES] &= ~termios.ECHOCTL
-    termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 class PlainView:
