@@ -79,7 +79,7 @@ def test_spec_that_does_not_fit_the_store(broker: Broker, tmp_path: Path) -> Non
     create_store(run.store_url, Spec.parse(CLICKS.replace("bits = 18", "bits = 17")))
     code, err = refused(run)
     assert code == 4
-    assert "is a store of spec" in err
+    assert "learners.ctr.bits is 17 there and 18 here" in err
 
 
 def test_second_job_supersedes_the_first(broker: Broker, tmp_path: Path) -> None:
