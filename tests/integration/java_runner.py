@@ -14,6 +14,17 @@ from strandline_flink.java_home import java
 
 SOURCES = Path(__file__).parents[1] / "java"
 TIMEOUT_S = 60
+# The smallest model there is: the commit knows nothing of learners.
+SPEC = """
+name = "clicks"
+[label]
+path = "click"
+[features.item]
+kind = "category"
+[learners.popularity]
+type = "counts"
+feature = "item"
+"""
 
 
 @cache

@@ -15,20 +15,10 @@ from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
 from strandline.store.chain import verify_chain
-from tests.integration.java_runner import answer
+from tests.integration.java_runner import SPEC, answer
 
 VECTORS = Path(__file__).parents[1] / "golden" / "commit"
 RUN = "a" * 32
-SPEC = """
-name = "clicks"
-[label]
-path = "click"
-[features.item]
-kind = "category"
-[learners.popularity]
-type = "counts"
-feature = "item"
-"""
 
 
 def test_java_decides_every_golden_vector_like_python() -> None:

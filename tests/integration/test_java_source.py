@@ -20,18 +20,7 @@ from strandline.store.base import Store
 from strandline.transaction import open_stream
 from strandline_flink.dev.broker import Broker
 from strandline_flink.wire import decode_block
-from tests.integration.java_runner import answer, lines
-
-SPEC = """
-name = "clicks"
-[label]
-path = "click"
-[features.item]
-kind = "category"
-[learners.popularity]
-type = "counts"
-feature = "item"
-"""
+from tests.integration.java_runner import SPEC, answer, lines
 
 
 @pytest.fixture

@@ -14,18 +14,8 @@ import pytest
 from strandline.spec import Spec
 from strandline.store import PosixStore, create_store
 from tests.golden.commit_lines import long_line
-from tests.integration.java_runner import TIMEOUT_S, command, lines
+from tests.integration.java_runner import SPEC, TIMEOUT_S, command, lines
 
-SPEC = """
-name = "clicks"
-[label]
-path = "click"
-[features.item]
-kind = "category"
-[learners.popularity]
-type = "counts"
-feature = "item"
-"""
 LAST = 300
 PACKED = 11_001
 HEAD_START_S = 0.0002  # of Java, 0 to 9 times: so that now one is first and now the other
