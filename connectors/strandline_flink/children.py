@@ -1,6 +1,7 @@
-"""Child processes that cannot outlive the one that started them."""
+"""Child processes: none outlives the one that started it, and each ends in order if it can."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,3 +24,13 @@ def dying_with_parent(command: Sequence[str | Path]) -> list[str]:
     that starts it: start it from a thread that lives as long as the child should.
     """
     return [sys.executable, "-I", "-S", "-c", _THEN_EXEC, str(os.getpid()), *map(str, command)]
+
+
+def end(child: subprocess.Popen[bytes], timeout_s: float) -> int:
+    """Ask a process to end, by force if it takes too long; wait until it is gone, exit code."""
+    child.terminate()
+    try:
+        return child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()

@@ -17,6 +17,7 @@ from pyflink import java_gateway
 from pyflink.datastream import StreamExecutionEnvironment
 
 from strandline.errors import EnvironmentUnfit, StrandlineError
+from strandline_flink.children import end
 from strandline_flink.failure import RUN_FOLDER, find_failure, job_lost, marked, write_failure
 from strandline_flink.options import JobOptions
 
@@ -111,12 +112,7 @@ def _java_process() -> Iterator[Sequence[subprocess.Popen[bytes]]]:
                 continue
             # Closed first: every Java handle that Python drops later would try to reach it.
             java_gateway.get_gateway().shutdown()
-            process.terminate()
-            try:
-                process.wait(JVM_EXIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process, JVM_EXIT_S)
 
 
 def _forward(process: subprocess.Popen[bytes]) -> None:

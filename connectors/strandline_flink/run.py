@@ -15,7 +15,7 @@ from typing import Any, Final
 from strandline.compactor import Compactor
 from strandline.errors import EnvironmentUnfit, NoStore, StoreError, StoreUnavailable
 from strandline.store import Store
-from strandline_flink.children import dying_with_parent
+from strandline_flink.children import dying_with_parent, end
 from strandline_flink.cluster_check import check_cluster
 from strandline_flink.execution_mode import chosen
 from strandline_flink.failure import as_error, read_failure
@@ -90,7 +90,7 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
                 if stop.asked:
                     watch.wait_for_last(checked.topic, options.checkpoint_ms)
         finally:
-            exit_code = end(child)
+            exit_code = end(child, CHILD_EXIT_S)
         progress.look()
         failure = read_failure(folder.path)
         if failure is not None or (exit_code != 0 and not stop.asked):
@@ -176,17 +176,6 @@ class Watch:
             self._away = True
         self.report(self.progress)
         time.sleep(POLL_S)
-
-
-def end(child: subprocess.Popen[bytes]) -> int:
-    """Cancel the job if it runs, and wait until its process is gone."""
-    if child.poll() is None:
-        child.terminate()
-    try:
-        return child.wait(CHILD_EXIT_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        return child.wait()
 
 
 @contextmanager

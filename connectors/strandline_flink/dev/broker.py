@@ -17,7 +17,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.children import dying_with_parent
+from strandline_flink.children import dying_with_parent, end
 from strandline_flink.jars import paths
 from strandline_flink.java_home import java
 
@@ -151,12 +151,7 @@ class Broker:
     def stop(self) -> None:
         """Shut the broker down in order, by force if it takes too long; wait until it is gone."""
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end(self._process, STOP_TIMEOUT_S)
             self._process = None
 
     def kill(self) -> None:
