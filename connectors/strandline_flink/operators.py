@@ -15,7 +15,7 @@ from strandline.learners.loading import warm_up
 from strandline.merger import Merger
 from strandline.prepared import PreparedShard, join_shards
 from strandline.shards import Shard
-from strandline.store import open_store
+from strandline.store import Store, open_store
 from strandline.worker import Worker
 from strandline_flink import wire
 from strandline_flink.failure import marked
@@ -39,6 +39,7 @@ class _Operator(ProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:  # noqa: ARG002 (Flink's signature)
         """Forget what an earlier attempt left."""
         self._failed = False
+        self._opened: Store | None = None
 
     def process_element(
         self,
@@ -62,10 +63,16 @@ class _Operator(ProcessFunction):
     def _answer(self, element: bytes) -> Iterable[bytes]:
         raise NotImplementedError
 
+    @property
+    def _store(self) -> Store:
+        """The store, opened when it is first needed."""
+        if self._opened is None:
+            self._opened = open_store(self._url)
+        return self._opened
+
     def _epoch(self, parts: Sequence[PreparedShard], cut: bytes) -> bytes:
         checkpoint = wire.decode_cut(cut).checkpoint
-        joined = join_shards(open_store(self._url), self._stream, parts, checkpoint)
-        return wire.encode_prepared(joined)
+        return wire.encode_prepared(join_shards(self._store, self._stream, parts, checkpoint))
 
 
 class Learn(_Operator):
@@ -85,7 +92,7 @@ class Learn(_Operator):
         kind = wire.kind(element)
         if kind == wire.START:
             start = wire.decode_start(element)
-            self._worker = Worker(open_store(self._url), self._stream, start.worker)
+            self._worker = Worker(self._store, self._stream, start.worker)
             self._worker.start(start.run, start.version)
             shards = (Shard(index, self._shards) for index in range(self._shards))
             return [wire.encode_start(start, shard) for shard in shards]
@@ -127,7 +134,7 @@ class Merge(_Operator):
     def _start(self, start: wire.Start) -> None:
         if self._merger is None:
             shard = Shard(start.shard, start.shards)
-            self._merger = Merger(open_store(self._url), self._stream, shard)
+            self._merger = Merger(self._store, self._stream, shard)
             self._shards = start.shards
         self._merger.start(start.run, start.version)
 
