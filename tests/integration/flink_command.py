@@ -54,6 +54,7 @@ class FlinkCommand:
 
     def savepoint(self, job: str) -> str:
         """Take a savepoint and let the job go on; the savepoint's address."""
+        self.wait_until("all tasks", lambda: self._all_run(job))
         return self._made(self._flink("savepoint", job, str(self._savepoints)))
 
     def stop(self, job: str, *options: str) -> str:
@@ -108,6 +109,10 @@ class FlinkCommand:
         for job in self._jobs:
             if self.state(job) not in ENDED:
                 self.cancel(job)
+
+    def _all_run(self, job: str) -> bool:
+        vertices = flink_rest.ask(self._cluster.address, f"jobs/{job}")["vertices"]
+        return {vertex["status"] for vertex in vertices} == {"RUNNING"}
 
     def _submit(
         self,

@@ -160,8 +160,8 @@ def test_savepoint_triggered_before_partition_discovery_ends(
                 with paused_at_the_open(broker, flink):
                     first = flink.run("--bounded", checkpoint="10m")
                     savepoint = flink.savepoint(first)
+                    flink.cancel(first)
                     in_time = discoveries(cluster) == discovered
-                flink.cancel(first)
                 if not in_time:
                     continue
                 assert kinds(flink.store) == ["genesis", "open"]
