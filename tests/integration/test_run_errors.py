@@ -1,9 +1,7 @@
 """What ends a run of `strandline run`, or keeps it from starting: one message, one exit code."""
 
-import base64
 import time
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from kafka import TopicPartition
@@ -14,6 +12,8 @@ from strandline.opening import append_open
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline_flink.dev.broker import Broker, free_port
+from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.preflight import Topic
 from tests.integration.harness import Run, positions, produce
 from tests.streams import CLICKS, clicks
 
@@ -41,20 +41,9 @@ def opened_at(run: Run, broker: Broker, topic: str, at: dict[str, int]) -> None:
         run=RUN,
         key=OpenKey(restored=None, submission=RUN),
         positions=at,
-        source=source_of(broker, topic),
+        source=Topic(broker.bootstrap, topic, KafkaSettings()).source(),
         time_ms=1,
     )
-
-
-def source_of(broker: Broker, topic: str) -> dict[str, str]:
-    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    try:
-        (described,) = admin.describe_topics([topic])
-        cluster = admin.describe_cluster()["cluster_id"]
-    finally:
-        admin.close()
-    topic_id = base64.urlsafe_b64encode(UUID(str(described["topic_id"])).bytes).decode().rstrip("=")
-    return {"cluster": cluster, "topic": topic, "topic_id": topic_id}
 
 
 def test_no_broker(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ final class OpenOffsets implements OffsetsInitializer {
                             source,
                             System.currentTimeMillis(),
                             settings.takeover(),
+                            settings.topicAgain(),
                             settings.oneStream());
                 });
     }
