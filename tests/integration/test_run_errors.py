@@ -76,7 +76,7 @@ def test_second_stream_where_the_order_of_commits_counts(broker: Broker, tmp_pat
     topic = "fading"
     broker.create_topic(topic, 1)
     (tmp_path / "spec.toml").write_text(CLICKS + "half_life_s = 60\n")
-    run = Run(broker.bootstrap, topic, tmp_path, "--stream=second")
+    run = Run(broker.bootstrap, topic, tmp_path, "--stream=second", "--bounded")
     store = create_store(run.store_url, Spec.load(tmp_path / "spec.toml"))
     open_stream(store, "first")
     code, err = refused(run)
@@ -90,7 +90,7 @@ def test_same_topic_under_two_streams(broker: Broker, tmp_path: Path) -> None:
     topic = "read-twice"
     broker.create_topic(topic, 1)
     produce(broker, topic, clicks(100), partitions=1)
-    run = Run(broker.bootstrap, topic, tmp_path, "--stream=again")
+    run = Run(broker.bootstrap, topic, tmp_path, "--stream=again", "--bounded")
     opened_at(run, broker, topic, {"0": 40})
     code, err = refused(run)
     assert code == 6
