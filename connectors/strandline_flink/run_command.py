@@ -32,6 +32,7 @@ def command(
     topic_again: Annotated[bool, typer.Option("--topic-again", help=HELP["topic_again"])] = False,
     bounded: Annotated[bool, typer.Option("--bounded", help=HELP["bounded"])] = False,
     parallelism: Annotated[int, typer.Option(help=HELP["parallelism"], metavar="N")] = 1,
+    shards: Annotated[int, typer.Option(help=HELP["shards"], metavar="S")] = 1,
     checkpoint: Annotated[str, typer.Option(help=HELP["checkpoint"], metavar="TIME")] = "500ms",
     mode: Annotated[str, typer.Option(help=HELP["mode"], metavar="MODE")] = "auto",
     flink: Annotated[
@@ -64,6 +65,7 @@ def command(
         topic_again=topic_again,
         bounded=bounded,
         parallelism=parallelism,
+        shards=shards,
         checkpoint=checkpoint,
         mode=mode,
         flink=flink,
