@@ -21,7 +21,8 @@
     │   ├── RetentionPassed     events after the store's positions are gone
     │   ├── SourceRecreated     another topic under the same name
     │   ├── SourceBehind        the store's positions lie after the stream's end
-    │   └── SecondStream        the model's rules allow one stream only
+    │   ├── SecondStream        the model's rules allow one stream only
+    │   └── TopicTaken          another stream of the store reads the topic
     ├── StreamContested         several runs supersede each other in turn
     └── CommitRefused           a commit that must not be tried again
         ├── Superseded          another run holds the stream
@@ -162,6 +163,12 @@ class SecondStream(StreamUnfit):
     """The store holds another stream, and a table's merge rule does not commute."""
 
     code = "second_stream"
+
+
+class TopicTaken(StreamUnfit):
+    """Another stream of the store reads the topic: its events would count twice."""
+
+    code = "topic_taken"
 
 
 class StreamContested(StrandlineError):

@@ -4,7 +4,7 @@ A fresh start begins a run and takes the stream over; a restore opens the same r
 is found by its key, so an attempt repeated after a crash or a lost answer finds what it made.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +21,7 @@ from strandline.errors import (
     StreamContested,
     StreamUnfit,
     Superseded,
+    TopicTaken,
 )
 from strandline.limits import NAME_PATTERN, OPENS_CONTESTED, OPENS_CONTESTED_WINDOW_MS
 from strandline.manifest import (
@@ -42,7 +43,8 @@ class Opening:
     `positions` are the partitions of the source. On a fresh start those that the store knows go
     on where the store stands, and only the others start as given here; on a restore they are the
     restored state's and must equal the store's. `one_stream` names tables whose merge rule does not
-    commute: with any of them the store takes no second stream.
+    commute: with any of them the store takes no second stream. `topic_again` lets a new stream read
+    a topic that another one reads.
     """
 
     stream: str
@@ -52,6 +54,7 @@ class Opening:
     source: dict[str, str]
     time_ms: int
     takeover: bool = False
+    topic_again: bool = False
     one_stream: tuple[str, ...] = ()
 
 
@@ -64,7 +67,9 @@ class OpenFound:
     in_force: bool
 
 
-OpenDecision = Create | OpenFound | Superseded | Rival | Gap | StreamContested | SecondStream
+OpenDecision = (
+    Create | OpenFound | Superseded | Rival | Gap | StreamContested | SecondStream | TopicTaken
+)
 
 
 def find_open(store: Store, stream: str, key: OpenKey) -> OpenFound | None:
@@ -82,6 +87,16 @@ def check_one_stream(store: Store, stream: str, one_stream: tuple[str, ...]) -> 
         raise refusal
 
 
+def check_topic_free(store: Store, stream: str, source: Callable[[], Mapping[str, str]]) -> None:
+    """Raise `TopicTaken` if `append_open` would. `source` is asked only if the answer matters."""
+    streams = parse_manifest(manifest_bytes(store, store.head())).streams
+    if not streams or stream in streams:
+        return
+    refusal = _refuse_taken(streams, stream, source())
+    if refusal is not None:
+        raise refusal
+
+
 def append_open(
     store: Store,
     stream: str,
@@ -92,6 +107,7 @@ def append_open(
     source: dict[str, str],
     time_ms: int,
     takeover: bool = False,
+    topic_again: bool = False,
     one_stream: tuple[str, ...] = (),
 ) -> int:
     """Append the open, or find that it was appended before; return its version, durable.
@@ -110,8 +126,12 @@ def append_open(
         Too many runs took the stream over in the last minute, and `takeover` is not set.
     SecondStream
         The store holds another stream, and `one_stream` names a table.
+    TopicTaken
+        The stream is new, another one reads the topic `source`, and `topic_again` is not set.
     """
-    wanted = Opening(stream, run, key, positions, source, time_ms, takeover, one_stream)
+    wanted = Opening(
+        stream, run, key, positions, source, time_ms, takeover, topic_again, one_stream
+    )
     head = 0
     while True:
         head = store.head(head)
@@ -162,7 +182,7 @@ def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:
     if found is not None:
         return found if found.in_force else superseded(wanted.stream, wanted.run, head, entry)
     refusal = _refuse_second(parent.streams, wanted.stream, wanted.one_stream) or (
-        _refuse_start(opens, wanted)
+        _refuse_start(parent.streams, opens, wanted)
         if wanted.key.restored is None
         else _refuse_restore(head, entry, wanted)
     )
@@ -204,8 +224,29 @@ def _refuse_second(
     )
 
 
-def _refuse_start(opens: list[Manifest], wanted: Opening) -> StreamContested | None:
+def _refuse_taken(
+    streams: Mapping[str, StreamEntry], stream: str, source: Mapping[str, str]
+) -> TopicTaken | None:
+    """A stream that the store knows goes on, whoever reads its topic beside it."""
+    readers = sorted(name for name, entry in streams.items() if entry.source == source)
+    if stream in streams or not readers or "topic_id" not in source:
+        return None
+    return TopicTaken(
+        f"stream {stream}: topic {source.get('topic')} is read by stream {', '.join(readers)}"
+        " already; expected a topic that no other stream of the store reads, for each of its events"
+        f" would count twice; go on with --stream {readers[0]}, or start with --topic-again if that"
+        " is what you want"
+    )
+
+
+def _refuse_start(
+    streams: Mapping[str, StreamEntry], opens: list[Manifest], wanted: Opening
+) -> TopicTaken | StreamContested | None:
     """A start takes over, unless too many did so lately. Restores take nothing over."""
+    if not wanted.topic_again:
+        taken = _refuse_taken(streams, wanted.stream, wanted.source)
+        if taken is not None:
+            return taken
     since = wanted.time_ms - OPENS_CONTESTED_WINDOW_MS
     recent = sum(
         isinstance(manifest.body, OpenBody)

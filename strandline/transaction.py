@@ -55,6 +55,7 @@ def open_stream(
     source: Mapping[str, str] | None = None,
     *,
     takeover: bool = False,
+    topic_again: bool = False,
     clock_ms: Callable[[], int] = wall_clock_ms,
 ) -> "Stream":
     """Begin a run of the stream in this process, where the store's head says that it stands.
@@ -71,6 +72,8 @@ def open_stream(
         What the events come from; a stream goes on from the source that it began with.
     takeover
         Take the stream over even if several runs did so within the last minute.
+    topic_again
+        Let a new stream read a Kafka topic (a source with `topic_id`) that another one reads.
     clock_ms
         The time that versions carry.
 
@@ -82,6 +85,8 @@ def open_stream(
         If several runs superseded each other within the last minute.
     SecondStream
         If the store is fed by another stream, and a merge rule of the spec does not commute.
+    TopicTaken
+        If another stream of the store reads the topic, and `topic_again` is not set.
     """
     origin = dict(source or {})
     entry = read_manifest(store, store.head()).streams.get(name)
@@ -101,6 +106,7 @@ def open_stream(
         source=origin,
         time_ms=clock_ms(),
         takeover=takeover,
+        topic_again=topic_again,
         one_stream=one_stream_tables(make_learners(read_spec(store))),
     )
     return Stream(store, name, run, version, clock_ms)

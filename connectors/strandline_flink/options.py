@@ -53,6 +53,9 @@ class JobOptions:
         "WHERE",
     )
     takeover: bool = option("start even if several runs supersede each other", False)
+    topic_again: bool = option(
+        "read a topic that another stream of the store reads: its events count twice", False
+    )
     bounded: bool = option("end when what the topic holds at the start is learned", False)
     parallelism: int = option("workers; more than the topic's partitions are idle", 1, "N")
     shards: int = option("mergers, each of which holds and merges its share of the rows", 1, "S")

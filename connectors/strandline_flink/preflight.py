@@ -2,16 +2,19 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from strandline.errors import EnvironmentUnfit
 from strandline.learners.loading import make_learners, one_stream_tables
-from strandline.opening import check_one_stream
+from strandline.opening import check_one_stream, check_topic_free
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline_flink import jars
@@ -52,21 +55,37 @@ class Topic:
             ends = consumer.end_offsets([TopicPartition(self.name, each) for each in found])
         return {partition.partition: end for partition, end in ends.items()}
 
+    def source(self) -> dict[str, str]:
+        """What tells it from every other topic: the words that the job puts into its versions."""
+        with self._connected(KafkaAdminClient) as admin:
+            (described,) = admin.describe_topics([self.name])
+            cluster = admin.describe_cluster()["cluster_id"]
+        topic_id = urlsafe_b64encode(UUID(str(described["topic_id"])).bytes)
+        return {
+            "cluster": cluster,
+            "topic": self.name,
+            "topic_id": topic_id.decode().rstrip("="),  # as Java spells it
+        }
+
+    def _consumer(self) -> contextlib.AbstractContextManager[Any]:
+        return self._connected(
+            KafkaConsumer, isolation_level="read_committed", enable_auto_commit=False
+        )
+
     @contextlib.contextmanager
-    def _consumer(self) -> Iterator[Any]:
+    def _connected(self, client: Callable[..., Any], **options: Any) -> Iterator[Any]:
         try:
             with quiet_client():
-                consumer = KafkaConsumer(
+                connected = client(
                     bootstrap_servers=self.bootstrap.split(","),
                     bootstrap_timeout_ms=BROKER_TIMEOUT_MS,
-                    isolation_level="read_committed",
-                    enable_auto_commit=False,
+                    **options,
                     **self.settings.client_options(),
                 )
                 try:
-                    yield consumer
+                    yield connected
                 finally:
-                    consumer.close()
+                    connected.close()
         except KafkaError as error:
             raise EnvironmentUnfit(
                 f"no Kafka broker answers at {self.bootstrap} as "
@@ -112,6 +131,8 @@ def check(options: JobOptions) -> Checked:
         No broker, no topic, wrong credentials, no Java, no scikit-learn where the spec needs it.
     SecondStream
         The store is fed by another stream, and a merge rule of the spec does not commute.
+    TopicTaken
+        Another stream of the store reads the topic, and `topic_again` is not set.
     StoreError
         The store cannot be read or written, or holds another spec.
     """
@@ -121,6 +142,8 @@ def check(options: JobOptions) -> Checked:
     partitions = topic.partitions()
     store = create_store(options.store_url, spec)
     check_one_stream(store, options.stream, one_stream_tables(make_learners(spec)))
+    if not options.topic_again:
+        check_topic_free(store, options.stream, topic.source)
     jars.paths("connector")
     jars.compiled()
     return Checked(store, topic, partitions)

@@ -32,6 +32,7 @@ def job_settings(options: JobOptions, spec: Spec) -> Any:
         options.submission,
         options.start,
         options.takeover,
+        options.topic_again,
         properties,
         options.topic,
         options.bounded,

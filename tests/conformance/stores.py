@@ -13,7 +13,7 @@ import pytest
 
 from strandline.canonical import sha256_hex
 from strandline.commit import commit
-from strandline.errors import NoStore, StoreDamaged
+from strandline.errors import NoStore, StoreDamaged, TopicTaken
 from strandline.manifest import FileRef, OpenKey
 from strandline.opening import append_open, find_open
 from strandline.store.base import FileKind, Store
@@ -234,6 +234,26 @@ def check_racing_streams_all_commit(harness: Harness) -> None:
     assert verify_chain(store, files=True) == THREADS * (epochs + 1)
     positions = [e.positions for e in read_manifest(store, store.head()).streams.values()]
     assert positions == [{"0": epochs}] * THREADS
+
+
+def check_racing_streams_of_one_topic_open_once(harness: Harness) -> None:
+    """They decide at the same head, where nobody reads the topic yet: one append wins."""
+    store = filled(harness, line().manifests[:1])
+    together = threading.Barrier(THREADS)
+
+    def start(index: int) -> bool:
+        name, run = f"stream-{index}", f"{index:032x}"
+        together.wait()
+        key = OpenKey(restored=None, submission=run)
+        try:
+            append_open(store, name, run=run, key=key, positions={}, source=SOURCE, time_ms=0)
+        except TopicTaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert sum(pool.map(start, range(THREADS))) == 1
+    assert verify_chain(store) == 1
 
 
 def check_racing_opens_both_land_and_the_later_is_in_force(harness: Harness) -> None:

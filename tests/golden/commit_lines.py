@@ -61,6 +61,7 @@ def opening(
     source: dict[str, str] | None = None,
     time_ms: int = TIME_MS,
     takeover: bool = False,
+    topic_again: bool = False,
     one_stream: tuple[str, ...] = (),
 ) -> Opening:
     return Opening(
@@ -71,6 +72,7 @@ def opening(
         source=SOURCE if source is None else source,
         time_ms=time_ms,
         takeover=takeover,
+        topic_again=topic_again,
         one_stream=one_stream,
     )
 
@@ -157,7 +159,9 @@ C2 = committable(B1, B2, seqs={"1": 3})
 C3 = committable(B2, B3, seqs={"0": 13, "10": 1, "2": 4})
 C1_OTHER = committable(B0, B1, body=train_body(note="another"))
 NEW = committable(B1, B1 | {"2": 9, "10": 4}, first={"2": 5, "10": 4})
-SECOND = opening(OTHER_RUN, {"0": 5}, stream="views")
+FILE = {"file": "ö.jsonl"}
+SECOND = opening(OTHER_RUN, {"0": 5}, stream="views", source=FILE)
+THIRD = opening(THIRD_RUN, {"0": 5}, stream="more-views", source=FILE)
 SECOND_COMMIT = committable({"0": 5}, {"0": 8}, run=OTHER_RUN, stream="views")
 
 
@@ -166,4 +170,4 @@ def line() -> Line:
 
 
 def second_stream(to: Line) -> Line:
-    return to.open(OTHER_RUN, {"0": 5}, stream="views", source={"file": "ö.jsonl"})
+    return to.open(OTHER_RUN, {"0": 5}, stream="views", source=FILE)

@@ -7,7 +7,7 @@ Every implementation of the commit, in whatever language, runs all files of test
   create, mine, superseded, rival or gap; `version` is the version to create, or the one that is
   mine; `manifest` the text to create it with. Both are null where they say nothing.
 * A vector with `open` asks the same of an open; its outcomes are create, found, superseded, rival,
-  gap, contested and second_stream.
+  gap, contested, second_stream and topic_taken.
 """
 
 import json
@@ -69,6 +69,7 @@ def open_question(wanted: Opening) -> dict[str, Any]:
         "source": wanted.source,
         "time_ms": wanted.time_ms,
         "takeover": wanted.takeover,
+        "topic_again": wanted.topic_again,
         "one_stream": list(wanted.one_stream),
     }
 

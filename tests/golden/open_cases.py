@@ -13,6 +13,8 @@ from tests.golden.commit_lines import (
     OTHER_RUN,
     RUN,
     SECOND,
+    SOURCE,
+    THIRD,
     THIRD_RUN,
     TIME_MS,
     Line,
@@ -33,11 +35,25 @@ def open_cases() -> Iterator[OpenCase]:
     yield from refused()
     yield from contested()
     yield from one_stream()
+    yield from topic_again()
 
 
 def created() -> Iterator[OpenCase]:
     yield "open a new stream", Line(), opening(), "create"
     yield "open a second stream", line().commit(C1), SECOND, "create"
+    yield (
+        "open a second stream of a topic of the same name and id in another cluster",
+        line().commit(C1),
+        replace(SECOND, source=SOURCE | {"cluster": "YmFy"}),
+        "create",
+    )
+    yield (
+        "open a second stream of a topic created anew",
+        line().commit(C1),
+        replace(SECOND, source=SOURCE | {"topic_id": "YmFy"}),
+        "create",
+    )
+    yield "open a second stream of the same file", second_stream(line()), THIRD, "create"
     yield (
         "open over a run goes on from its positions and takes new partitions",
         (line().commit(C1)),
@@ -148,5 +164,37 @@ def one_stream() -> Iterator[OpenCase]:
         "open refused as a second stream before it is contested",
         second_stream(contested_line()),
         opening(time_ms=TIME_MS + 7000, one_stream=tables),
+        "second_stream",
+    )
+
+
+def topic_again() -> Iterator[OpenCase]:
+    again = replace(SECOND, source=SOURCE)
+    beside = line().commit(C1).open(OTHER_RUN, {"0": 5}, stream="views", topic_again=True)
+    yield "open of a topic that another stream reads", line().commit(C1), again, "topic_taken"
+    yield (
+        "open of a topic that another stream reads is wanted",
+        line().commit(C1),
+        replace(again, topic_again=True),
+        "create",
+    )
+    yield "open of a topic that another stream reads found", beside, again, "found"
+    yield (
+        "open of a stream that goes on beside another one of its topic",
+        beside,
+        opening(THIRD_RUN, B1, time_ms=LATER),
+        "create",
+    )
+    yield "open for a restore beside another stream of its topic", beside, RESTORE, "create"
+    yield (
+        "open for a restore of a stream that the store does not know is superseded",
+        line().commit(C1),
+        replace(RESTORE, stream="views"),
+        "superseded",
+    )
+    yield (
+        "open refused as a second stream before its topic is taken",
+        line().commit(C1),
+        replace(again, one_stream=("last.rows",)),
         "second_stream",
     )

@@ -11,14 +11,16 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from strandline.block import Block
-from strandline.errors import SecondStream
+from strandline.errors import SecondStream, TopicTaken
 from strandline.manifest import OpenKey
-from strandline.opening import append_open, check_one_stream
+from strandline.opening import append_open, check_one_stream, check_topic_free
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
 from strandline.transaction import open_stream
 from strandline_flink.dev.broker import Broker
+from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.preflight import Topic
 from strandline_flink.wire import decode_block
 from tests.integration.java_runner import SPEC, answer, lines
 
@@ -199,6 +201,22 @@ def test_a_second_stream_opened_between_the_checks_of_a_run_and_its_open(
         check_one_stream(store, "events", tables)
     assert fatal == f"STRANDLINE[second_stream] {python.value}"
     assert store.head() == 1
+
+
+def test_another_stream_of_the_topic_opened_between_the_checks_of_a_run_and_its_open(
+    broker: Broker, store: Store, topic: str
+) -> None:
+    """Python and Java call the topic alike, so each refuses what the other one opened."""
+    source = Topic(broker.bootstrap, topic, KafkaSettings()).source
+    check_topic_free(store, "events", source)
+    open_stream(store, "first", source())
+    fatal = start(broker, store, topic)["fatal"]
+    with pytest.raises(TopicTaken) as python:
+        check_topic_free(store, "events", source)
+    assert fatal == f"STRANDLINE[topic_taken] {python.value}"
+    assert store.head() == 1
+    broker.create_topic(f"{topic}-other", 2)
+    assert start(broker, store, f"{topic}-other") == {"0": 0, "1": 0}
 
 
 def test_the_one_stream_of_a_store_goes_on(broker: Broker, store: Store, topic: str) -> None:

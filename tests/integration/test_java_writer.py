@@ -20,6 +20,7 @@ from strandline.store.base import Store
 from strandline.transaction import open_stream
 from strandline_flink.wire import encode_prepared
 from tests.integration.java_runner import command
+from tests.integration.test_java_commit import commit_in_java
 from tests.jobs import Job
 from tests.streams import clicks, clicks_spec
 
@@ -142,6 +143,26 @@ def test_idle_job_passes_barriers_while_the_store_is_away(
     Path(f"{store.url}.away").rename(store.url)
     take_over(store)
     assert "STRANDLINE[superseded]" in writer.write(empty)["fatal"]
+
+
+def test_aborted_checkpoint_commits_with_the_next_one_and_after_the_restore_both_are_mine(
+    job: Job, writer: Writer, store: Store, tmp_path: Path
+) -> None:
+    """Checkpoint N aborts after the writer's barrier; N + 1 commits both, and is restored."""
+    epochs = []
+    for records in ({0: clicks(5), 1: clicks(3)}, {0: clicks(2)}):
+        writer.write(job.epoch(records))
+        committables, state = writer.epoch()
+        epochs += committables
+    for mine in (False, True):
+        for version, epoch in enumerate(epochs, 2):
+            assert commit_in_java(store, epoch, tmp_path) == {"version": version, "mine": mine}
+    with Writer(store, job.run) as restored:
+        assert restored("restored", 2, state) == {}
+        assert restored.write(job.epoch({})) == {}
+        assert restored.epoch() == ([], state)
+    assert read_manifest(store, 4).streams["events"].positions == {"0": 7, "1": 3}
+    assert verify_chain(store, files=True) == 4
 
 
 def test_restored_writer_opens_its_run_again_once(job: Job, store: Store) -> None:

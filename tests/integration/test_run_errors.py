@@ -1,9 +1,7 @@
 """What ends a run of `strandline run`, or keeps it from starting: one message, one exit code."""
 
-import base64
 import time
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from kafka import TopicPartition
@@ -13,7 +11,10 @@ from strandline.manifest import OpenKey
 from strandline.opening import append_open
 from strandline.spec import Spec
 from strandline.store import create_store
+from strandline.transaction import open_stream
 from strandline_flink.dev.broker import Broker, free_port
+from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.preflight import Topic
 from tests.integration.harness import Run, positions, produce
 from tests.streams import CLICKS, clicks
 
@@ -41,20 +42,9 @@ def opened_at(run: Run, broker: Broker, topic: str, at: dict[str, int]) -> None:
         run=RUN,
         key=OpenKey(restored=None, submission=RUN),
         positions=at,
-        source=source_of(broker, topic),
+        source=Topic(broker.bootstrap, topic, KafkaSettings()).source(),
         time_ms=1,
     )
-
-
-def source_of(broker: Broker, topic: str) -> dict[str, str]:
-    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    try:
-        (described,) = admin.describe_topics([topic])
-        cluster = admin.describe_cluster()["cluster_id"]
-    finally:
-        admin.close()
-    topic_id = base64.urlsafe_b64encode(UUID(str(described["topic_id"])).bytes).decode().rstrip("=")
-    return {"cluster": cluster, "topic": topic, "topic_id": topic_id}
 
 
 def test_no_broker(tmp_path: Path) -> None:
@@ -80,6 +70,38 @@ def test_spec_that_does_not_fit_the_store(broker: Broker, tmp_path: Path) -> Non
     code, err = refused(run)
     assert code == 4
     assert "learners.ctr.bits is 17 there and 18 here" in err
+
+
+def test_second_stream_where_the_order_of_commits_counts(broker: Broker, tmp_path: Path) -> None:
+    topic = "fading"
+    broker.create_topic(topic, 1)
+    (tmp_path / "spec.toml").write_text(CLICKS + "half_life_s = 60\n")
+    run = Run(broker.bootstrap, topic, tmp_path, "--stream=second", "--bounded")
+    store = create_store(run.store_url, Spec.load(tmp_path / "spec.toml"))
+    open_stream(store, "first")
+    code, err = refused(run)
+    assert code == 6
+    assert "is fed by stream first, and what table popularity.counts holds depends on" in err
+    assert store.head() == 1
+
+
+def test_same_topic_under_two_streams(broker: Broker, tmp_path: Path) -> None:
+    """Refused, for its events would count twice; with the flag they do."""
+    topic = "read-twice"
+    broker.create_topic(topic, 1)
+    produce(broker, topic, clicks(100), partitions=1)
+    run = Run(broker.bootstrap, topic, tmp_path, "--stream=again", "--bounded")
+    opened_at(run, broker, topic, {"0": 40})
+    code, err = refused(run)
+    assert code == 6
+    assert "topic read-twice is read by stream events already" in err
+    assert "--topic-again" in err
+    assert run.head() == 1
+    options = ("--stream=again", "--topic-again", "--bounded")
+    with Run(broker.bootstrap, topic, tmp_path, *options) as meant:
+        assert meant.summary()["events"] == 100
+    assert positions(run.store_url, "again") == {"0": 100}
+    assert positions(run.store_url, "events") == {"0": 40}
 
 
 def test_second_job_supersedes_the_first(broker: Broker, tmp_path: Path) -> None:

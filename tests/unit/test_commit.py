@@ -38,7 +38,7 @@ def test_vectors_reach_every_outcome() -> None:
     outcomes = [json.loads(path.read_text())["expect"]["outcome"] for path in FOLDER.iterdir()]
     assert set(outcomes) == {
         *("create", "mine", "superseded", "rival", "gap"),
-        *("found", "contested", "second_stream"),
+        *("found", "contested", "second_stream", "topic_taken"),
     }
 
 
@@ -128,7 +128,7 @@ def overtaken(manifests: list[bytes], others: list[bytes]) -> Overtaken:
 def test_overtaken_by_another_stream_it_rebases() -> None:
     base = line()
     begun = list(base.manifests)
-    base.open(OTHER_RUN, {"0": 5}, stream="views")
+    base.open(OTHER_RUN, {"0": 5}, stream="views", source={})
     base.commit(committable({"0": 5}, {"0": 8}, run=OTHER_RUN, stream="views"))
     store = overtaken(begun, base.manifests[2:])
     assert commit(store, C1) == 4

@@ -11,6 +11,7 @@ from strandline.errors import (
     StreamContested,
     StreamUnfit,
     Superseded,
+    TopicTaken,
 )
 from strandline.manifest import OpenBody, OpenKey
 from strandline.opening import (
@@ -18,6 +19,7 @@ from strandline.opening import (
     Opening,
     append_open,
     check_one_stream,
+    check_topic_free,
     decide_open,
     find_open,
 )
@@ -187,6 +189,46 @@ def test_a_table_that_does_not_commute_takes_no_second_stream() -> None:
     assert store.head() == 1
     assert begin("events", "last.rows") == 1  # the stream itself goes on
     assert begin("other") == 2  # rules that commute take any number
+
+
+def start_beside(store: MemoryStore, *, again: bool = False) -> int:
+    """A new stream of the topic that stream `events` reads."""
+    key = OpenKey(restored=None, submission=OTHER_RUN)
+    return append_open(
+        store, "again", run=OTHER_RUN, key=key, positions={"0": 0}, source=SOURCE, time_ms=0,
+        topic_again=again,
+    )  # fmt: skip
+
+
+def test_the_same_topic_under_two_streams_is_refused_without_the_flag() -> None:
+    store = store_of(line().manifests)
+    said = r"topic klicks.* is read by stream events already.*--stream events.*--topic-again"
+    with pytest.raises(TopicTaken, match=said):
+        start_beside(store)
+    with pytest.raises(TopicTaken, match=said):
+        check_topic_free(store, "again", lambda: SOURCE)
+    assert store.head() == 1
+    assert start_beside(store, again=True) == 2
+    assert start(store, THIRD_RUN) == 3, "a stream that is known goes on beside the other one"
+    check_topic_free(store, "events", no_source)
+
+
+def no_source() -> dict[str, str]:
+    raise AssertionError("nobody needs to know the source")
+
+
+def test_the_first_stream_of_a_store_may_read_any_topic() -> None:
+    check_topic_free(store_of(line().manifests[:1]), "events", no_source)
+
+
+def test_a_start_that_lost_the_race_to_another_stream_of_its_topic_is_refused() -> None:
+    """Both were checked before either was open: the open decides."""
+    manifests = line().manifests
+    store = overtaken(manifests[:1], manifests[1:])
+    check_topic_free(store, "again", no_source)
+    with pytest.raises(TopicTaken, match="is read by stream events already"):
+        start_beside(store)
+    assert store.head() == 1
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ def options(**changed: Any) -> JobOptions:
     "changed",
     [
         {},
-        {"bounded": True, "takeover": True, "parallelism": 3, "shards": 2, "checkpoint": "2s"},
+        {"bounded": True, "takeover": True, "topic_again": True, "parallelism": 3, "shards": 2},
         {"start": "2026-01-02T03:04:05+01:00", "kafka_config": "a b.properties"},
-        {"topic": "-dash", "stream": "other"},
+        {"topic": "-dash", "stream": "other", "checkpoint": "2s"},
         {"flink": "jobmanager:8081", "python": "/opt/python", "mode": "process"},
     ],
 )

@@ -16,6 +16,7 @@ import java.util.TreeMap;
  * @param from where a stream that the store does not know starts: "earliest", "latest" or
  *     milliseconds since the epoch
  * @param takeover whether to start although several runs supersede each other
+ * @param topicAgain whether a new stream may read a topic that another one reads
  * @param properties Kafka client properties, {@code bootstrap.servers} at least; may hold secrets
  * @param topic the topic that the stream is
  * @param bounded whether to end at the offsets that are the latest at the start
@@ -28,6 +29,7 @@ public record JobSettings(
         String submission,
         String from,
         boolean takeover,
+        boolean topicAgain,
         Map<String, String> properties,
         String topic,
         boolean bounded,

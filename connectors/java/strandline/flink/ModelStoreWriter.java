@@ -68,6 +68,7 @@ final class ModelStoreWriter
                             now == null ? new TreeMap<>() : now.source(),
                             System.currentTimeMillis(),
                             settings.takeover(),
+                            settings.topicAgain(),
                             settings.oneStream()));
             writer.run = state.run();
             writer.positions = state.positions();

@@ -94,6 +94,7 @@ final class OpenOffsets implements OffsetsInitializer {
                             source,
                             System.currentTimeMillis(),
                             settings.takeover(),
+                            settings.topicAgain(),
                             settings.oneStream());
                 });
     }

@@ -3,6 +3,7 @@ package strandline.flink;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
@@ -51,6 +52,7 @@ final class Opens {
      * @param positions on a fresh start, where partitions start that the store does not know; on a
      *     restore those of the restored state, which must equal the store's
      * @param takeover whether to start although several runs supersede each other
+     * @param topicAgain whether a new stream may read a topic that another one reads
      * @param oneStream tables whose merge rule does not commute: with any of them the store takes
      *     no second stream
      */
@@ -62,9 +64,10 @@ final class Opens {
             TreeMap<String, String> source,
             long timeMs,
             boolean takeover,
+            boolean topicAgain,
             List<String> oneStream) {}
 
-    enum Outcome { CREATE, FOUND, SUPERSEDED, RIVAL, GAP, CONTESTED, SECOND_STREAM }
+    enum Outcome { CREATE, FOUND, SUPERSEDED, RIVAL, GAP, CONTESTED, SECOND_STREAM, TOPIC_TAKEN }
 
     /**
      * @param version the version to create, or the open's, else head
@@ -148,7 +151,7 @@ final class Opens {
         Outcome refusal = refuseSecond(parent, wanted);
         if (refusal == null) {
             refusal = wanted.key().restored() == null
-                    ? refuseStart(opens, wanted)
+                    ? refuseStart(parent, opens, wanted)
                     : refuseRestore(now, wanted);
         }
         return refusal == null
@@ -230,8 +233,23 @@ final class Opens {
         return others;
     }
 
+    /** A stream that the store knows goes on, whoever reads its topic beside it. */
+    private static List<String> readers(Manifest parent, Opening wanted) {
+        return parent.streams().containsKey(wanted.stream())
+                        || !wanted.source().containsKey("topic_id")
+                ? List.of()
+                : parent.streams().entrySet().stream()
+                        .filter(stream -> stream.getValue().source().equals(wanted.source()))
+                        .map(Map.Entry::getKey)
+                        .sorted()
+                        .toList();
+    }
+
     /** Two supervisors must not fence each other for ever. Restores take nothing over. */
-    private static Outcome refuseStart(List<Manifest> opens, Opening wanted) {
+    private static Outcome refuseStart(Manifest parent, List<Manifest> opens, Opening wanted) {
+        if (!wanted.topicAgain() && !readers(parent, wanted).isEmpty()) {
+            return Outcome.TOPIC_TAKEN;
+        }
         long since = wanted.timeMs() - CONTESTED_WINDOW_MS;
         long recent = opens.stream()
                 .filter(open -> key(open).restored() == null && open.timeMs() >= since)
@@ -288,6 +306,14 @@ final class Opens {
                             + " into one stream, or keep a store for each",
                     wanted.stream(), String.join(", ", others(parent, wanted)),
                     String.join(", ", wanted.oneStream())));
+            case TOPIC_TAKEN -> Fatal.because("topic_taken", String.format(
+                    "stream %s: topic %s is read by stream %s already; expected a topic that no"
+                            + " other stream of the store reads, for each of its events would count"
+                            + " twice; go on with --stream %s, or start with --topic-again if that"
+                            + " is what you want",
+                    wanted.stream(), wanted.source().get("topic"),
+                    String.join(", ", readers(parent, wanted)),
+                    readers(parent, wanted).get(0)));
             default -> Fatal.because(outcome == Outcome.GAP ? "gap" : "rival", String.format(
                     "stream %s: version %d stands at %s, the restored state at %s; start again"
                             + " without a savepoint: the job goes on from head",

@@ -39,7 +39,7 @@ public final class EnumeratorRunner {
      */
     public static void main(String[] args) throws Exception {
         String from = args[0].equals("undiscovered") ? args[5] : "earliest";
-        JobSettings settings = new JobSettings(args[1], "events", args[4], from, false,
+        JobSettings settings = new JobSettings(args[1], "events", args[4], from, false, false,
                 Map.of("bootstrap.servers", args[2]), args[3], false, List.of());
         try {
             if (args[0].equals("undiscovered")) {

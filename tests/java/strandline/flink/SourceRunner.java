@@ -70,7 +70,8 @@ public final class SourceRunner {
             List<String> oneStream) {
         Map<String, String> properties = Map.of("bootstrap.servers", bootstrap);
         return new JobSettings(
-                store, "events", submission, from, false, properties, topic, false, oneStream);
+                store, "events", submission, from, false, false, properties, topic, false,
+                oneStream);
     }
 
     /** Prints the offsets that a job would start at. */

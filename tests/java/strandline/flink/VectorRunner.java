@@ -78,6 +78,7 @@ public final class VectorRunner {
                 source,
                 Json.integer(node, "time_ms"),
                 Json.get(node, "takeover").booleanValue(),
+                Json.get(node, "topic_again").booleanValue(),
                 oneStream);
     }
 

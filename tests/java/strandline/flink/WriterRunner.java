@@ -32,7 +32,7 @@ public final class WriterRunner {
     /** STORE SUBMISSION ONE_STREAM.. */
     public static void main(String[] args) throws Exception {
         WriterRunner runner = new WriterRunner(new JobSettings(
-                args[0], "events", args[1], "earliest", false, Map.of(), "topic", false,
+                args[0], "events", args[1], "earliest", false, false, Map.of(), "topic", false,
                 List.of(args).subList(2, args.length)));
         BufferedReader in = new BufferedReader(
                 new InputStreamReader(System.in, StandardCharsets.US_ASCII));

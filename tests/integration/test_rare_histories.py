@@ -1,0 +1,170 @@
+"""Histories that take longer to provoke: zombies, compacted topics, failures at awkward moments."""
+
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from kafka import KafkaProducer
+
+from strandline.manifest import OpenBody
+from strandline.model import open_model
+from strandline.store.chain import log
+from strandline_flink.dev.broker import Broker
+from strandline_flink.dev.producing import PRODUCER
+from strandline_flink.dev.reading import read_topic
+from strandline_flink.failure import RUN_FOLDER
+from tests.integration.harness import (
+    Run,
+    check_exact,
+    ends,
+    items_of,
+    positions,
+    produce,
+)
+from tests.integration.live import Producing
+from tests.streams import CLICKS, clicks
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+COMPACTED_WITHIN_S = 90
+
+
+def test_zombie_that_wakes_after_a_newer_open_is_refused(broker: Broker, tmp_path: Path) -> None:
+    """All its processes sleep while another run takes over; awake, it commits nothing more."""
+    topic = "zombie"
+    broker.create_topic(topic, 2)
+    zombie, heir = (Run(broker.bootstrap, topic, tmp_path) for _ in range(2))
+    with Producing(broker, topic), zombie:
+        zombie.wait_for_version(3)
+        os.killpg(zombie.pid, signal.SIGSTOP)
+        with heir:
+            heir.wait_for_version(3)
+            os.killpg(zombie.pid, signal.SIGCONT)
+            code, _, err = zombie.finish()
+            heir.wait_for_more(3)
+            heir.stop()
+    assert code == 9, err
+    assert "is held by run" in err
+    with Run(broker.bootstrap, topic, tmp_path, "--bounded") as last:
+        last.summary()
+    check_exact(broker, topic, last.store_url)
+
+
+def job_log(run: Run) -> str:
+    """What the job's JVM has logged so far."""
+    for process in run.processes():
+        with suppress(psutil.Error):
+            folder = process.environ().get(RUN_FOLDER)
+            if folder is not None:
+                logs = Path(folder, "log").glob("*")
+                return "".join(each.read_text(errors="replace") for each in logs)
+    return ""
+
+
+def test_failure_before_the_first_checkpoint_goes_on_from_the_same_open(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """Nothing is restored: the parts start again as fresh ones, and find what was opened."""
+    topic = "before-the-first"
+    broker.create_topic(topic, 2)
+    produce(broker, topic, clicks(500))
+    with Run(broker.bootstrap, topic, tmp_path, "--bounded") as first:
+        first.summary()
+    deltas, away = Path(first.store_url, "deltas"), Path(first.store_url, "deltas.away")
+    deltas.rename(away)
+    deltas.write_text("in the way")  # START comes before any barrier, and cannot be loaded
+    produce(broker, topic, clicks(500, seed=1))
+    with Run(broker.bootstrap, topic, tmp_path, "--parallelism=2") as run:
+        run.wait_until("two failures", lambda: job_log(run).count("to RESTARTING") >= 2)
+        deltas.unlink()
+        away.rename(deltas)
+        run.wait_for_events({0: 500, 1: 500})
+        run.stop()
+    opens = [each.body for each in log(run.store) if isinstance(each.body, OpenBody)]
+    assert [body.key.restored for body in opens] == [None, None], "one open of each run"
+    check_exact(broker, topic, run.store_url)
+
+
+def test_refused_delta_after_which_the_job_goes_on_healthy(broker: Broker, tmp_path: Path) -> None:
+    topic = "not-finite"
+    broker.create_topic(topic, 1)
+    (tmp_path / "spec.toml").write_text(CLICKS.replace('"log1p"', '"none"'))
+    huge = json.dumps({"click": 1, "item": "i1", "user": 1, "price": 1e30}).encode()
+    with Run(broker.bootstrap, topic, tmp_path) as run:
+        for events in (clicks(300), [*clicks(20, 1), huge], clicks(300, 2)):
+            produce(broker, topic, events, partitions=1)
+            run.wait_for_events(ends(broker, topic))
+        summary = run.stop()
+    assert summary["events"] == summary["learned"] + summary["refused"] == 621
+    assert 1 <= summary["refused"] <= 21, "the epoch of the huge event and no other"
+    counts = sum(open_model(run.store).count(f"i{item}")[0] for item in range(200))
+    assert counts == summary["learned"]
+    assert 0 < summary["log_loss"]["ctr"] < 1
+
+
+def visible(broker: Broker, topic: str) -> list[tuple[int, bytes | None]]:
+    """Offset and value of what a reader of the topic's one partition is given."""
+    end = ends(broker, topic)[0]
+    records = read_topic(broker.bootstrap, topic, {0: (0, end)}, timeout_s=30)
+    return [(offset, value) for _, offset, value in records]
+
+
+def send(
+    broker: Broker, topic: str, values: list[bytes], *, keys: int, commit: bool | None = None
+) -> None:
+    """Send values under so many keys; in a transaction if `commit` says how it ends."""
+    name = None if commit is None else f"{topic}-transaction"
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, transactional_id=name, **PRODUCER)
+    if commit is not None:
+        producer.init_transactions()
+        producer.begin_transaction()
+    for index, value in enumerate(values):
+        producer.send(topic, key=b"%d" % (index % keys), value=value, partition=0)
+    producer.flush()
+    if commit is not None:
+        (producer.commit_transaction if commit else producer.abort_transaction)()
+    producer.close()
+
+
+def test_compaction_and_aborted_transactions_leave_holes_around_the_stores_position(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """The run goes on at an offset that is gone, and counts what a reader is given, each once."""
+    topic = "holes"
+    broker.create_topic(
+        topic, 1, cleanup_policy="compact", segment_ms=500, min_cleanable_dirty_ratio=0.01,
+        max_compaction_lag_ms=500,
+    )  # fmt: skip
+    send(broker, topic, clicks(100), keys=7)
+    with Run(broker.bootstrap, topic, tmp_path, "--bounded") as first:
+        assert first.summary()["events"] == 100
+    send(broker, topic, clicks(50, 1), keys=5, commit=False)
+    send(broker, topic, clicks(200, 2), keys=40, commit=True)
+    wait_until_compacted(broker, topic, 100)
+    left = [(offset, value) for offset, value in visible(broker, topic) if offset >= 100]
+    offsets = [offset for offset, _ in left]
+    assert offsets[0] > 100, "the store's position lies in a hole"
+    with Run(broker.bootstrap, topic, tmp_path, "--bounded") as second:
+        summary = second.summary()
+    assert summary["events"] == len(left) < 201
+    assert positions(second.store_url) == {"0": summary["positions"]["0"]}
+    assert offsets[-1] < summary["positions"]["0"] <= ends(broker, topic)[0]
+    expected, _ = items_of([*clicks(100), *(value or b"" for _, value in left)])
+    model = open_model(second.store)
+    assert {item: model.count(item) for item in expected} == expected
+
+
+def wait_until_compacted(broker: Broker, topic: str, position: int) -> None:
+    """An event now and then closes segments; what is closed is compacted in the background."""
+    deadline_s = time.monotonic() + COMPACTED_WITHIN_S
+    while True:
+        send(broker, topic, clicks(1, 3), keys=1)
+        offsets = [offset for offset, _ in visible(broker, topic) if offset >= position]
+        if len(offsets) < 150:
+            return
+        assert time.monotonic() < deadline_s, f"{len(offsets)} of {position}.. are still there"
+        time.sleep(1)
