@@ -1,7 +1,9 @@
 """A merger: makes one change of the workers' deltas of a cut, and prepares it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from time import perf_counter_ns
 
 from strandline.base import read_spec
 from strandline.block import Span, join_spans
@@ -28,6 +30,14 @@ from strandline.tables import Changes, Parameters, TableSchema
 from strandline.worker_delta import WorkerDelta
 
 
+@dataclass(frozen=True, slots=True)
+class CutTimes:
+    """How long the parts of a cut took, in whole milliseconds."""
+
+    merge_ms: int = 0
+    prepare_ms: int = 0
+
+
 class Merger:
     """The merger of a stream's job.
 
@@ -41,10 +51,16 @@ class Merger:
         Where versions are read from and files are staged.
     stream
         Name of the stream.
+
+    Attributes
+    ----------
+    times
+        Of the newest cut: merging, and making the result durable.
     """
 
     def __init__(self, store: Store, stream: str) -> None:
         self._store, self._stream = store, stream
+        self.times = CutTimes()
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
         self._run, self._start = "", 0
@@ -87,9 +103,14 @@ class Merger:
         moves = _join_moves(delta.moves for delta in deltas)
         if self._replica is not None:
             self._replica.catch_up(self._contained)
-        files = self._stage(self._merge(deltas, time_ms), moves)
+        begun_ns = perf_counter_ns()
+        changes = self._merge(deltas, time_ms)
+        merged_ns = perf_counter_ns()
+        files = self._stage(changes, moves)
         rejects = b"".join(delta.rejects for delta in deltas)
         rejects_file = self._store.stage("rejects", rejects) if rejects else None
+        prepare_ns = perf_counter_ns() - merged_ns
+        self.times = CutTimes((merged_ns - begun_ns) // 1_000_000, prepare_ns // 1_000_000)
         counted = [delta for delta in deltas if delta.seq]
         return Prepared(
             run=self._run,

@@ -10,13 +10,14 @@ from typing import Final
 
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
+from strandline.block import Mark
 from strandline.errors import NoStore, StoreUnavailable, StrandlineError
 from strandline.learners.loading import warm_up
 from strandline.merger import Merger
 from strandline.store import open_store
 from strandline.worker import Worker
 from strandline.worker_delta import WorkerDelta
-from strandline_flink import wire
+from strandline_flink import accounts, wire
 from strandline_flink.failure import marked
 
 LOG: Final = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Learn(_Operator):
         """Load the kernels while nothing waits for them."""
         super().open(runtime_context)
         self._worker: Worker | None = None
+        self._learning, self._marking = accounts.Stopwatch(), accounts.Stopwatch()
         warm_up()
 
     def _answer(self, element: bytes) -> Iterable[bytes]:
@@ -80,10 +82,24 @@ class Learn(_Operator):
             return (element,)
         assert self._worker is not None, "START comes first"
         if kind == wire.MARK:
-            return (wire.DELTA + self._worker.mark(wire.decode_mark(element)).encode(),)
+            return self._mark(self._worker, wire.decode_mark(element))
         assert kind == wire.BLOCK, kind
-        self._worker.learn(wire.decode_block(element))
+        with self._learning:
+            self._worker.learn(wire.decode_block(element))
         return ()
+
+    def _mark(self, worker: Worker, mark: Mark) -> Iterable[bytes]:
+        with self._marking:
+            delta = worker.mark(mark)
+            element = wire.DELTA + delta.encode()
+        learn_ms, mark_ms = self._learning.take_ms(), self._marking.take_ms()
+        if not delta.events:
+            return (element,)
+        assert mark.checkpoint is not None, "the marker names it"
+        account = accounts.of_worker(
+            self._stream, mark.checkpoint, delta, learn_ms=learn_ms, mark_ms=mark_ms
+        )
+        return (wire.encode_account(account), element)
 
 
 class Merge(_Operator):
@@ -102,9 +118,16 @@ class Merge(_Operator):
             self._merger.add(WorkerDelta.decode(memoryview(element)[1:]))
             return ()
         if kind == wire.CUT:
-            cut = wire.decode_cut(element)
-            return (wire.encode_prepared(self._merger.cut(cut.checkpoint, cut.time_ms)),)
+            return self._cut(self._merger, wire.decode_cut(element))
         assert kind == wire.START, kind
         start = wire.decode_start(element)
         self._merger.start(start.run, start.version)
         return ()
+
+    def _cut(self, merger: Merger, cut: wire.Cut) -> Iterable[bytes]:
+        prepared = merger.cut(cut.checkpoint, cut.time_ms)
+        element = wire.encode_prepared(prepared)
+        if not prepared.body.counts.events:
+            return (element,)
+        account = accounts.of_merger(self._stream, cut.checkpoint, prepared, merger.times)
+        return (wire.encode_account(account), element)

@@ -9,6 +9,8 @@ kind   from        payload
 ``D``  worker      a worker's delta (`WorkerDelta.encode`)
 ``C``  cut         CUT: JSON of `Cut`
 ``P``  merger      what was prepared (`encode_prepared`)
+``A``  worker,     an account of an epoch: JSON of `Account`; becomes metrics and a line of the
+       merger      log right behind the operator, and goes no further
 ``F``  any         a fatal error: JSON of `Fatal`; everybody passes it on, the writer ends the job
 =====  ==========  ======================================================================
 """
@@ -24,6 +26,7 @@ from strandline.canonical import canonical_json
 from strandline.errors import StrandlineError
 from strandline.prepared import Prepared
 from strandline.structs import ready
+from strandline_flink.accounts import Account
 
 BLOCK: Final = b"B"
 START: Final = b"S"
@@ -31,6 +34,7 @@ MARK: Final = b"M"
 DELTA: Final = b"D"
 CUT: Final = b"C"
 PREPARED: Final = b"P"
+ACCOUNT: Final = b"A"
 FATAL: Final = b"F"
 
 # kind, 3 zero bytes, partition, from, to, count, 4 zero bytes, first and last event time
@@ -137,6 +141,11 @@ def encode_prepared(prepared: Prepared) -> bytes:
     header = msgspec.to_builtins(prepared)
     body = header.pop("body")
     return PREPARED + canonical_json(header) + b"\n" + canonical_json(body)
+
+
+def encode_account(account: Account) -> bytes:
+    """An account of an epoch as an element."""
+    return ACCOUNT + msgspec.json.encode(account)
 
 
 def encode_fatal(error: StrandlineError) -> bytes:
