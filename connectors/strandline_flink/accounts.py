@@ -50,9 +50,7 @@ class Stopwatch:
         return spent_ms
 
 
-def of_worker(
-    stream: str, checkpoint: int, delta: WorkerDelta, *, learn_ms: int, mark_ms: int
-) -> Account:
+def of_worker(stream: str, checkpoint: int, delta: WorkerDelta, learn_ms: int) -> Account:
     """The account of a delta that holds events."""
     tables = delta.tables.values()
     return Account(
@@ -66,12 +64,7 @@ def of_worker(
             "delta_rows": sum(len(table.rows) for table in tables),
             "delta_bytes": sum(table.nbytes for table in tables),
         },
-        gauges={
-            "epoch": checkpoint,
-            "adopted": delta.adopted,
-            "learn_ms": learn_ms,
-            "mark_ms": mark_ms,
-        },
+        gauges={"epoch": checkpoint, "adopted": delta.adopted, "learn_ms": learn_ms},
     )
 
 

@@ -70,7 +70,7 @@ class Learn(_Operator):
         """Load the kernels while nothing waits for them."""
         super().open(runtime_context)
         self._worker: Worker | None = None
-        self._learning, self._marking = accounts.Stopwatch(), accounts.Stopwatch()
+        self._learning = accounts.Stopwatch()
         warm_up()
 
     def _answer(self, element: bytes) -> Iterable[bytes]:
@@ -89,16 +89,14 @@ class Learn(_Operator):
         return ()
 
     def _mark(self, worker: Worker, mark: Mark) -> Iterable[bytes]:
-        with self._marking:
+        with self._learning:  # the batch that the mark cuts short is learned here
             delta = worker.mark(mark)
             element = wire.DELTA + delta.encode()
-        learn_ms, mark_ms = self._learning.take_ms(), self._marking.take_ms()
+        learn_ms = self._learning.take_ms()
         if not delta.events:
             return (element,)
         assert mark.checkpoint is not None, "the marker names it"
-        account = accounts.of_worker(
-            self._stream, mark.checkpoint, delta, learn_ms=learn_ms, mark_ms=mark_ms
-        )
+        account = accounts.of_worker(self._stream, mark.checkpoint, delta, learn_ms)
         return (wire.encode_account(account), element)
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -49,16 +48,21 @@ EVENTS = [b"{" if index % 100 == 7 else event for index, event in enumerate(clic
 BURSTS = 3
 REJECTED = 90
 METRICS_WITHIN_S = 30
+OPERATORS = {"Source__BlockSource", "WorkerAccounts", "MergerAccounts", "ModelStore__Committer"}
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What a run left: its store, Flink's metrics near its end, the lines of its log."""
+    """What a run left: its store, Flink's metrics and its log near its end, its versions."""
 
     store: Store
     metrics: dict[str, int]
-    lines: list[str]
+    log: str
     versions: list[Manifest]
+
+    @property
+    def bodies(self) -> list[TrainBody]:
+        return [each.body for each in self.versions if isinstance(each.body, TrainBody)]
 
 
 @pytest.fixture(scope="module", params=["thread", "process"])
@@ -77,14 +81,17 @@ def observed(
             for burst in range(BURSTS):
                 produce(broker, topic, EVENTS[burst * size : (burst + 1) * size], 1)
                 run.wait_for_events({0: (burst + 1) * size})
-            logged = log_of(run)
-            metrics = read_metrics(rest_address(logged.read_text()))
-            lines = logged.read_text().splitlines()
+            store, logged = open_store(run.store_url), log_of(run)
+            versions = [each for each in log(store, newest_first=False) if each.kind == "train"]
+            run.wait_until(
+                "the last commit's line",
+                lambda: len(accounts(logged.read_text(), "commit")) == len(versions),
+            )
+            text = logged.read_text()
+            metrics = read_metrics(rest_address(text))
             run.stop()
         check_exact(broker, topic, run.store_url)
-        store = open_store(run.store_url)
-        versions = [each for each in log(store, newest_first=False) if each.kind == "train"]
-        yield Observed(store, metrics, lines, versions)
+        yield Observed(store, metrics, text, versions)
 
 
 def log_of(run: Run) -> Path:
@@ -98,27 +105,117 @@ def rest_address(text: str) -> str:
     return found[1]
 
 
+def accounts(text: str, operator: str) -> list[dict[str, str]]:
+    """What an operator said of its epochs, in the log's words."""
+    found = re.findall(rf"INFO +EpochMetrics +- {operator} (.+)", text)
+    return [dict(pair.split("=") for pair in line.split()) for line in found]
+
+
 def read_metrics(address: str) -> dict[str, int]:
-    """All that the REST interface shows of ours, as `operator.name`."""
+    """All that the REST interface shows of ours, once every operator is there."""
     (job,) = [each["jid"] for each in flink_rest.ask(address, "jobs/overview")["jobs"]]
     deadline_s = time.monotonic() + METRICS_WITHIN_S
-    while time.monotonic() < deadline_s:
-        found: dict[str, int] = {}
+    found: dict[str, int] = {}
+    while {name.split(".")[1] for name in found} != OPERATORS:
+        assert time.monotonic() < deadline_s, found
+        time.sleep(0.1)
         for vertex in flink_rest.ask(address, f"jobs/{job}")["vertices"]:
             path = f"jobs/{job}/vertices/{vertex['id']}/metrics"
             names = [each["id"] for each in flink_rest.ask(address, path)]
-            wanted = ",".join(name for name in names if ".strandline." in name)
-            if wanted:
-                values: list[Any] = flink_rest.ask(address, f"{path}?get={wanted}")
-                found |= {each["id"]: int(each["value"]) for each in values}
-        print(found)
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError("no metric of ours is shown")
+            ours = ",".join(name for name in names if ".strandline." in name)
+            values = flink_rest.ask(address, f"{path}?get={ours}") if ours else []
+            found |= {each["id"]: int(each["value"]) for each in values}
+    return found
 
 
-def test_it(observed: Observed) -> None:
-    for line in observed.lines:
-        if "Metrics" in line or "strandline" in line or "start stream" in line or "open str" in line:
-            print(line)
+def test_parameters_are_those_of_the_same_epochs_learned_in_this_process(
+    observed: Observed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_example(monkeypatch, tmp_path / "site")
+    spec = Spec.parse(CLICKS + LEARNERS)
+    here = create_store("memory:", spec)
+    times_ms = iter([0, *(version.time_ms for version in observed.versions)])
+    stream = open_stream(here, "events", clock_ms=lambda: next(times_ms))
+    for body in observed.bodies:
+        with stream.begin() as transaction:
+            transaction.learn(EVENTS[stream.position :][: body.counts.events])
+    learners = make_learners(spec)
+    found, expected = (
+        parameters_at(store, learners, store.head()) for store in (observed.store, here)
+    )
+    assert found.keys() == expected.keys()
+    assert len(found) >= 6
+    for name, table in expected.items():
+        for one, other in zip(found[name].items(), table.items(), strict=True):
+            assert (name, one.tobytes()) == (name, other.tobytes())
+
+
+def test_counts_and_naive_bayes_are_exact(
+    observed: Observed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_example(monkeypatch, tmp_path / "site")
+    model = open_model(observed.store)
+    items, _ = items_of(EVENTS)
+    clicked = sum(clicks for _, clicks in items.values())
+    bayes = model.estimator("bayes")
+    assert bayes.class_count_.tolist() == [len(EVENTS) - REJECTED - clicked, clicked]
+    assert model.estimator("linear").t_ == len(EVENTS) - REJECTED + 1
+    shown = {item: model.count(item, "trend")[0] for item in items}
+    assert all(0 < shown[item] <= events for item, (events, _) in items.items())
+    assert max(shown.values()) < max(events for events, _ in items.values())
+
+
+def test_flink_shows_what_the_versions_say(observed: Observed) -> None:
+    metrics, bodies = observed.metrics, observed.bodies
+    counts = {"events": len(EVENTS), "learned": len(EVENTS) - REJECTED, "rejected": REJECTED}
+    rows = sum(sum(file.rows.values()) for body in bodies for file in body.files)
+    file_bytes = sum(file.bytes for body in bodies for file in body.files)
+    last = bodies[-1]
+    told = {
+        "WorkerAccounts": counts
+        | {"refused": 0, "delta_rows": rows, "epoch": last.checkpoint}
+        | {"adopted": last.deltas[0].adopted},
+        "MergerAccounts": {"delta_rows": rows, "delta_bytes": file_bytes, "epoch": last.checkpoint}
+        | {"adopted": last.files[0].replica},
+        "ModelStore__Committer": counts
+        | {"refused": 0, "epoch": last.checkpoint}
+        | {"version": observed.store.head(), "versions": len(bodies)},
+        "Source__BlockSource": {"partition.0.lag": 0},
+    }
+    expected = {
+        f"0.{operator}.strandline.{name}": value
+        for operator, values in told.items()
+        for name, value in values.items()
+    }
+    assert {name: metrics.get(name) for name in expected} == expected
+    others = {name: value for name, value in metrics.items() if name not in expected}
+    assert sorted(name.rpartition(".")[2] for name in others) == [
+        "commit_ms",
+        "delta_bytes",  # a worker's, before the merge
+        "freshness_ms",
+        "learn_ms",
+        "merge_ms",
+        "prepare_ms",
+    ]
+    assert all(0 <= value < 10**6 for value in others.values())
+
+
+def test_the_log_has_a_line_of_each_operator_for_each_version(observed: Observed) -> None:
+    entry = observed.versions[-1].streams["events"]
+    commits = accounts(observed.log, "commit")
+    for version, body, line in zip(observed.versions, observed.bodies, commits, strict=True):
+        expected = {
+            "stream": "events",
+            "run": entry.run,
+            "version": version.version,
+            "epoch": body.checkpoint,
+            "events": body.counts.events,
+            "rejected": body.counts.rejected,
+        }
+        assert {name: line[name] for name in expected} == {
+            name: str(value) for name, value in expected.items()
+        }
+        assert {"commit_ms", "freshness_ms"} < line.keys()
+    epochs = [line["epoch"] for line in commits]
+    for operator in ("worker", "merger"):
+        assert [line["epoch"] for line in accounts(observed.log, operator)] == epochs

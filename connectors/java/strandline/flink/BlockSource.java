@@ -132,12 +132,15 @@ public final class BlockSource
     private static final class Reader
             extends SingleThreadMultiplexSourceReaderBase<
                     Block, byte[], KafkaPartitionSplit, KafkaPartitionSplitState> {
+        private final LagMetrics metrics;
+
         Reader(
                 Supplier<SplitReader<Block, KafkaPartitionSplit>> readers,
                 LagMetrics metrics,
                 Configuration options,
                 SourceReaderContext context) {
             super(readers, emitter(metrics), options, context);
+            this.metrics = metrics;
         }
 
         private static RecordEmitter<Block, byte[], KafkaPartitionSplitState> emitter(
@@ -156,6 +159,9 @@ public final class BlockSource
 
         @Override
         protected KafkaPartitionSplitState initializedState(KafkaPartitionSplit split) {
+            if (split.getStartingOffset() >= 0) {
+                metrics.emitted(split.getPartition(), split.getStartingOffset());
+            }
             return new KafkaPartitionSplitState(split);
         }
 

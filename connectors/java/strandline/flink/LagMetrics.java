@@ -67,7 +67,7 @@ final class LagMetrics extends KafkaSourceReaderMetrics {
         positions.put(partition, position);
     }
 
-    private long lag(int partition) {
+    long lag(int partition) {
         Long end = ends.get(partition);
         Long position = positions.get(partition);
         return end == null || position == null ? UNKNOWN : Math.max(0, end - position);
