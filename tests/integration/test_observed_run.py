@@ -12,7 +12,7 @@ import pytest
 from strandline.base import parameters_at
 from strandline.learners.loading import make_learners
 from strandline.manifest import Manifest, TrainBody
-from strandline.model import open_model
+from strandline.model import Model, open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store, open_store
 from strandline.store.chain import log
@@ -47,6 +47,7 @@ share = 0.05
 EVENTS = [b"{" if index % 100 == 7 else event for index, event in enumerate(clicks(9000))]
 BURSTS = 3
 REJECTED = 90
+DESCRIPTION = Path(__file__).parents[2] / "docs" / "observability.md"
 METRICS_WITHIN_S = 30
 OPERATORS = {"Source__BlockSource", "WorkerAccounts", "MergerAccounts", "ModelStore__Committer"}
 
@@ -94,6 +95,22 @@ def observed(
         yield Observed(store, metrics, text, versions)
 
 
+@pytest.mark.long
+def test_two_workers_count_exactly(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.create_topic("observed-two", 2)
+    produce(broker, "observed-two", EVENTS)
+    (tmp_path / "spec.toml").write_text(CLICKS + LEARNERS)
+    install_example(monkeypatch, tmp_path / "site")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{EXAMPLE}")
+    options = ("--bounded", "--parallelism=2")
+    with Run(broker.bootstrap, "observed-two", tmp_path, *options) as run:
+        assert run.summary()["rejected"] == REJECTED
+    check_exact(broker, "observed-two", run.store_url)
+    check_counts(open_model(run.store))
+
+
 def log_of(run: Run) -> Path:
     (found,) = Path(tempfile.gettempdir()).glob(f"strandline-run-{run.pid}-*/log/flink-*.log")
     return found
@@ -103,6 +120,18 @@ def rest_address(text: str) -> str:
     found = re.search(r"Rest endpoint listening at (\S+)", text)
     assert found is not None
     return found[1]
+
+
+def check_counts(model: Model) -> None:
+    """What must be exact however many workers learned it."""
+    items, _ = items_of(EVENTS)
+    clicked = sum(clicks for _, clicks in items.values())
+    bayes = model.estimator("bayes")
+    assert bayes.class_count_.tolist() == [len(EVENTS) - REJECTED - clicked, clicked]
+    assert model.estimator("linear").t_ == len(EVENTS) - REJECTED + 1
+    shown = {item: model.count(item, "trend")[0] for item in items}
+    assert all(0 < shown[item] <= events for item, (events, _) in items.items())
+    assert sum(shown.values()) < sum(events for events, _ in items.values())
 
 
 def accounts(text: str, operator: str) -> list[dict[str, str]]:
@@ -154,15 +183,7 @@ def test_counts_and_naive_bayes_are_exact(
     observed: Observed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_example(monkeypatch, tmp_path / "site")
-    model = open_model(observed.store)
-    items, _ = items_of(EVENTS)
-    clicked = sum(clicks for _, clicks in items.values())
-    bayes = model.estimator("bayes")
-    assert bayes.class_count_.tolist() == [len(EVENTS) - REJECTED - clicked, clicked]
-    assert model.estimator("linear").t_ == len(EVENTS) - REJECTED + 1
-    shown = {item: model.count(item, "trend")[0] for item in items}
-    assert all(0 < shown[item] <= events for item, (events, _) in items.items())
-    assert max(shown.values()) < max(events for events, _ in items.values())
+    check_counts(open_model(observed.store))
 
 
 def test_flink_shows_what_the_versions_say(observed: Observed) -> None:
@@ -198,6 +219,12 @@ def test_flink_shows_what_the_versions_say(observed: Observed) -> None:
         "prepare_ms",
     ]
     assert all(0 <= value < 10**6 for value in others.values())
+
+
+def test_every_metric_is_described(observed: Observed) -> None:
+    described = set(re.findall(r"`([a-z_.N]+)`", DESCRIPTION.read_text()))
+    names = {name.partition(".strandline.")[2].replace(".0.", ".N.") for name in observed.metrics}
+    assert names - described == set()
 
 
 def test_the_log_has_a_line_of_each_operator_for_each_version(observed: Observed) -> None:

@@ -100,7 +100,10 @@ public final class BlockSource
         Configuration options = new Configuration();
         options.set(SourceReaderOptions.ELEMENT_QUEUE_CAPACITY, FETCHES_QUEUED);
         return new Reader(
-                () -> new BlockSplitReader(properties, context, metrics), metrics, options, context);
+                () -> new BlockSplitReader(properties, context, metrics),
+                metrics,
+                options,
+                context);
     }
 
     @Override

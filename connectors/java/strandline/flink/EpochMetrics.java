@@ -14,9 +14,9 @@ import org.slf4j.LoggerFactory;
  * An operator's account of an epoch, as metrics and as one line of the log: the same numbers under
  * the same names. {@code docs/observability.md} lists them.
  *
- * <p>An account is JSON: {@code operator}, its first word in the log; {@code of}, what tells it from
- * others, only logged; {@code counts}, which add up from epoch to epoch (Flink counters); {@code
- * gauges}, of the newest epoch.
+ * <p>An account is JSON: {@code operator}, its first word in the log; {@code of}, what tells it
+ * from others, only logged; {@code counts}, which add up from epoch to epoch (Flink counters);
+ * {@code gauges}, of the newest epoch.
  */
 final class EpochMetrics {
     static final String GROUP = "strandline";

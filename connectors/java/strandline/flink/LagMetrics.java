@@ -11,8 +11,8 @@ import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.metrics.groups.SourceReaderMetricGroup;
 
 /**
- * The connector's metrics, and the lag of each partition: the log's end, as the newest answer of the
- * broker says, minus the position that a checkpoint would hold now.
+ * The connector's metrics, and the lag of each partition: the log's end, as the newest answer of
+ * the broker says, minus the position that a checkpoint would hold now.
  *
  * <p>The connector shows one sum over partitions, of what its consumer has not fetched. It calls
  * these methods from the fetcher's thread, the only one that may ask the consumer.
