@@ -28,6 +28,8 @@ def run_on_topic(spec: Path, events: Iterable[bytes], store: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, Broker(Path(folder)) as broker:
         broker.create_topic(TOPIC, PARTITIONS)
         produce(broker.bootstrap, TOPIC, paced(events, 0, threading.Event()))
+        # Versions in quick succession: the topic is full, and read within a second or two.
         command = [sys.executable, "-m", "strandline.cli", "run", str(spec), "--bounded"]
+        command += ["--checkpoint", "100ms"]
         command += ["--bootstrap", broker.bootstrap, "--topic", TOPIC, "--store", str(store)]
         subprocess.run(command, check=True)
