@@ -3,7 +3,7 @@
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from strandline.base import parameters_at
 from strandline.learners.loading import make_learners
 from strandline.manifest import Manifest, TrainBody
-from strandline.model import Model, open_model
+from strandline.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store, open_store
 from strandline.store.chain import log
@@ -20,6 +20,7 @@ from strandline.transaction import open_stream
 from strandline_flink import flink_rest
 from strandline_flink.dev.broker import Broker
 from tests.integration.harness import Run, check_exact, items_of, produce
+from tests.oracles.decay import decayed
 from tests.plugins import EXAMPLE, install_example
 from tests.streams import CLICKS, clicks
 
@@ -83,7 +84,7 @@ def observed(
                 produce(broker, topic, EVENTS[burst * size : (burst + 1) * size], 1)
                 run.wait_for_events({0: (burst + 1) * size})
             store, logged = open_store(run.store_url), log_of(run)
-            versions = [each for each in log(store, newest_first=False) if each.kind == "train"]
+            versions = trained(store)
             run.wait_until(
                 "the last commit's line",
                 lambda: len(accounts(logged.read_text(), "commit")) == len(versions),
@@ -104,11 +105,15 @@ def test_two_workers_count_exactly(
     (tmp_path / "spec.toml").write_text(CLICKS + LEARNERS)
     install_example(monkeypatch, tmp_path / "site")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{EXAMPLE}")
-    options = ("--bounded", "--parallelism=2")
+    options = ("--bounded", "--parallelism=2", "--checkpoint=100ms")
     with Run(broker.bootstrap, "observed-two", tmp_path, *options) as run:
         assert run.summary()["rejected"] == REJECTED
     check_exact(broker, "observed-two", run.store_url)
-    check_counts(open_model(run.store))
+    check_counts(run.store, trained(run.store), partitions=2)
+
+
+def trained(store: Store) -> list[Manifest]:
+    return [each for each in log(store, newest_first=False) if each.kind == "train"]
 
 
 def log_of(run: Run) -> Path:
@@ -122,16 +127,28 @@ def rest_address(text: str) -> str:
     return found[1]
 
 
-def check_counts(model: Model) -> None:
+def check_counts(store: Store, versions: Sequence[Manifest], partitions: int) -> None:
     """What must be exact however many workers learned it."""
-    items, _ = items_of(EVENTS)
+    model, (items, _) = open_model(store), items_of(EVENTS)
     clicked = sum(clicks for _, clicks in items.values())
     bayes = model.estimator("bayes")
     assert bayes.class_count_.tolist() == [len(EVENTS) - REJECTED - clicked, clicked]
     assert model.estimator("linear").t_ == len(EVENTS) - REJECTED + 1
-    shown = {item: model.count(item, "trend")[0] for item in items}
-    assert all(0 < shown[item] <= events for item, (events, _) in items.items())
-    assert sum(shown.values()) < sum(events for events, _ in items.values())
+    faded = decayed(((each.time_ms, items_at(each, partitions)) for each in versions), 60_000)
+    found = {item: model.count(f"i{item}", "trend") for item in faded}
+    assert found == {item: pytest.approx(counts) for item, counts in faded.items()}
+
+
+def items_at(version: Manifest, partitions: int) -> dict[int, tuple[int, int]]:
+    """Events and clicks by item of one version; event i went to partition i modulo `partitions`."""
+    assert isinstance(version.body, TrainBody)
+    spans = [span for delta in version.body.deltas for span in delta.spans]
+    values = [
+        EVENTS[partition + offset * partitions]
+        for partition, first, end in spans
+        for offset in range(first, end)
+    ]
+    return {int(item[1:]): counts for item, counts in items_of(values)[0].items()}
 
 
 def accounts(text: str, operator: str) -> list[dict[str, str]]:
@@ -183,7 +200,7 @@ def test_counts_and_naive_bayes_are_exact(
     observed: Observed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_example(monkeypatch, tmp_path / "site")
-    check_counts(open_model(observed.store))
+    check_counts(observed.store, observed.versions, partitions=1)
 
 
 def test_flink_shows_what_the_versions_say(observed: Observed) -> None:
