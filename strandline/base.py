@@ -19,10 +19,11 @@ from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import Manifest, TrainBody
+from strandline.shards import WHOLE, Shard
 from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
-from strandline.tables import Parameters, Table, TableSchema, apply_changes
+from strandline.tables import Changes, Parameters, Table, TableSchema, apply_changes
 from strandline.tensors import Tensors, decode, encode
 
 FORMAT: Final = "1"
@@ -36,18 +37,24 @@ def read_spec(store: Store) -> Spec:
     return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
 
 
-def read_changes(store: Store, manifest: Manifest, schemas: Schemas) -> list[ModelChanges]:
-    """Return the changes that a version makes, in the order in which everybody applies them."""
+def read_changes(
+    store: Store, manifest: Manifest, schemas: Schemas, shard: Shard = WHOLE
+) -> list[ModelChanges]:
+    """Return the changes that a version makes, in the order in which everybody applies them.
+
+    Of a shard only those of its rows; files without any are not read.
+    """
     if not isinstance(manifest.body, TrainBody):
         return []
-    return [
-        DeltaFile.decode(store.read("delta", file.ref), schemas).changes
-        for file in manifest.body.files
-    ]
+    files = [file for file in manifest.body.files if shard.meets(Shard(file.shard, file.shards))]
+    changes = [DeltaFile.decode(store.read("delta", file.ref), schemas).changes for file in files]
+    return [{name: shard.select(change) for name, change in each.items()} for each in changes]
 
 
-def parameters_at(store: Store, learners: Mapping[str, Learner], version: int) -> Parameters:
-    """Return the parameters of a version, to be changed freely by the caller.
+def parameters_at(
+    store: Store, learners: Mapping[str, Learner], version: int, shard: Shard = WHOLE
+) -> Parameters:
+    """Return the parameters of a version, to be changed freely by the caller; a shard's if asked.
 
     Raises
     ------
@@ -59,7 +66,7 @@ def parameters_at(store: Store, learners: Mapping[str, Learner], version: int) -
     while True:
         bases = store.bases()
         try:
-            return _fold(store, learners, [at for at in bases if at <= version], version)
+            return _fold(store, learners, [at for at in bases if at <= version], version, shard)
         except FileMissing as error:
             now = store.bases()
             if now == bases:
@@ -84,14 +91,18 @@ def _gone(store: Store, version: int, oldest: int) -> VersionGone:
 
 
 def _fold(
-    store: Store, learners: Mapping[str, Learner], bases: Sequence[int], version: int
+    store: Store,
+    learners: Mapping[str, Learner],
+    bases: Sequence[int],
+    version: int,
+    shard: Shard,
 ) -> Parameters:
     """Add the deltas up to the version to the newest of the bases that is sound."""
     schemas = schemas_of(learners)
-    start, parameters = 0, empty_parameters(learners)
+    start, parameters = 0, empty_parameters(learners, shard)
     for at in sorted(bases, reverse=True):
         try:
-            start, parameters = at, read_base(store, at, learners)
+            start, parameters = at, read_base(store, at, learners, shard)
             break
         except FileMissing:
             continue  # removed since it was listed
@@ -100,7 +111,7 @@ def _fold(
                 "base %d is passed over: %s; remove the file, opening works without it", at, error
             )
     for at in range(start + 1, version + 1):
-        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
+        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas, shard))
     return parameters
 
 
@@ -123,8 +134,10 @@ def encode_base(version: int, manifest: bytes, parameters: Parameters) -> bytes:
     return encode(tensors, metadata)
 
 
-def read_base(store: Store, version: int, learners: Mapping[str, Learner]) -> Parameters:
-    """Read a base and check all of it; `StoreDamaged` says what does not fit."""
+def read_base(
+    store: Store, version: int, learners: Mapping[str, Learner], shard: Shard = WHOLE
+) -> Parameters:
+    """Read a base, of a shard if asked, and check all of it; `StoreDamaged` says what is wrong."""
     tensors, metadata = decode(store.base(version))
     if set(metadata) != METADATA_KEYS or metadata["format"] != FORMAT:
         raise StoreDamaged(
@@ -141,17 +154,17 @@ def read_base(store: Store, version: int, learners: Mapping[str, Learner]) -> Pa
         raise StoreDamaged(
             f"base has digest {_digest(tensors)}, its header says {metadata['digest']}"
         )
-    parameters = empty_parameters(learners)
+    parameters = empty_parameters(learners, shard)
     schemas = schemas_of(learners)
     expected = {name for schema in schemas.values() for name in _tensor_names(schema)}
     if set(tensors) != expected:
         raise StoreDamaged(f"base has tensors {sorted(tensors)}, expected {sorted(expected)}")
     for name, schema in schemas.items():
-        _fill(parameters[name], schema, tensors)
+        _fill(parameters[name], schema, tensors, shard)
     return parameters
 
 
-def _fill(table: Table, schema: TableSchema, tensors: Tensors) -> None:
+def _fill(table: Table, schema: TableSchema, tensors: Tensors, shard: Shard) -> None:
     values = tensors[f"{schema.name}/values"]
     if schema.row_count is None:
         rows = tensors[f"{schema.name}/rows"]
@@ -160,7 +173,8 @@ def _fill(table: Table, schema: TableSchema, tensors: Tensors) -> None:
     if not np.all(np.isfinite(values)):
         raise StoreDamaged(f"table {schema.name}: base holds numbers that are not finite")
     try:
-        table.assign(rows, values)
+        mine = shard.select(Changes(rows, values))
+        table.assign(mine.rows, mine.values)
     except ValueError as error:
         raise StoreDamaged(f"base: {error}") from error
 

@@ -9,6 +9,7 @@ from strandline.errors import FileMissing
 from strandline.learners.base import Learner
 from strandline.learners.loading import schemas_of
 from strandline.manifest import Manifest
+from strandline.shards import WHOLE, Shard
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest
 from strandline.tables import Changes, Parameters, apply_changes
@@ -30,14 +31,17 @@ class Replica(Generic[Key]):
     those rows are rebuilt from their parts, never corrected. So `local` has, after every call, the
     bits of a full rebuild, at a cost that grows with the touched rows only.
 
-    A worker's keys are its seqs, a merger's the digests of its files.
+    A worker's keys are its seqs, a merger's the digests of its files. With a `shard`, the
+    parameters are those of its rows.
     """
 
-    def __init__(self, store: Store, learners: Mapping[str, Learner], version: int) -> None:
-        self._store, self._learners = store, learners
+    def __init__(
+        self, store: Store, learners: Mapping[str, Learner], version: int, shard: Shard = WHOLE
+    ) -> None:
+        self._store, self._learners, self._shard = store, learners, shard
         self._schemas = schemas_of(learners)
         self.version = version
-        self.published = parameters_at(store, learners, version)
+        self.published = parameters_at(store, learners, version, shard)
         self.local: Parameters = {name: table.copy() for name, table in self.published.items()}
         self.pending: list[Pending[Key]] = []
 
@@ -62,7 +66,7 @@ class Replica(Generic[Key]):
         Nothing changes if one of the version's files is missing or damaged.
         """
         assert manifest.version == self.version + 1, (manifest.version, self.version)
-        files = read_changes(self._store, manifest, self._schemas)
+        files = read_changes(self._store, manifest, self._schemas, self._shard)
         touched = [*files, *(pending.changes for pending in self.pending)]
         apply_changes(self.published, files)
         self.version = manifest.version
@@ -84,7 +88,7 @@ class Replica(Generic[Key]):
 
     def _open_head(self, contained: Callable[[Manifest, Key], bool]) -> None:
         head = self._store.head(self.version)
-        self.published = parameters_at(self._store, self._learners, head)
+        self.published = parameters_at(self._store, self._learners, head, self._shard)
         pending = self.pending
         for version in range(self.version + 1, head + 1):
             manifest = read_manifest(self._store, version)

@@ -10,7 +10,7 @@ from types import TracebackType
 import msgspec
 
 from strandline.merger import CutTimes
-from strandline.prepared import Prepared
+from strandline.prepared import PreparedShard
 from strandline.worker_delta import WorkerDelta
 
 
@@ -68,12 +68,12 @@ def of_worker(stream: str, checkpoint: int, delta: WorkerDelta, learn_ms: int) -
     )
 
 
-def of_merger(stream: str, checkpoint: int, prepared: Prepared, times: CutTimes) -> Account:
+def of_merger(stream: str, checkpoint: int, prepared: PreparedShard, times: CutTimes) -> Account:
     """The account of a cut that holds events."""
-    files = prepared.body.files
+    files = prepared.files
     return Account(
         operator="merger",
-        of={"stream": stream, "run": prepared.run},
+        of={"stream": stream, "run": prepared.run, "shard": prepared.shard.number},
         counts={
             "delta_rows": sum(sum(file.rows.values()) for file in files),
             "delta_bytes": sum(file.bytes for file in files),

@@ -1,11 +1,11 @@
-"""The two Python operators: a worker that learns, and the merger that prepares versions.
+"""The Python operators: workers that learn, mergers that prepare, and what joins their shards.
 
 In thread mode all operators of a process share one interpreter, and module globals survive a
 restart of the job: everything they hold is in the function object, made anew by `open`.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pyflink.datastream import ProcessFunction, RuntimeContext
@@ -14,9 +14,10 @@ from strandline.block import Mark
 from strandline.errors import NoStore, StoreUnavailable, StrandlineError
 from strandline.learners.loading import warm_up
 from strandline.merger import Merger
-from strandline.store import open_store
+from strandline.prepared import PreparedShard, join_shards
+from strandline.shards import Shard
+from strandline.store import Store, open_store
 from strandline.worker import Worker
-from strandline.worker_delta import WorkerDelta
 from strandline_flink import accounts, wire
 from strandline_flink.failure import marked
 
@@ -39,6 +40,7 @@ class _Operator(ProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:  # noqa: ARG002 (Flink's signature)
         """Forget what an earlier attempt left."""
         self._failed = False
+        self._opened: Store | None = None
 
     def process_element(
         self,
@@ -62,9 +64,24 @@ class _Operator(ProcessFunction):
     def _answer(self, element: bytes) -> Iterable[bytes]:
         raise NotImplementedError
 
+    @property
+    def _store(self) -> Store:
+        """The store, opened when it is first needed."""
+        if self._opened is None:
+            self._opened = open_store(self._url)
+        return self._opened
+
+    def _epoch(self, parts: Sequence[PreparedShard], cut: bytes) -> bytes:
+        checkpoint = wire.decode_cut(cut).checkpoint
+        return wire.encode_prepared(join_shards(self._store, self._stream, parts, checkpoint))
+
 
 class Learn(_Operator):
-    """Blocks in, one delta per MARK out."""
+    """Blocks in, one delta per MARK and shard out."""
+
+    def __init__(self, store: str, stream: str, shards: int) -> None:
+        super().__init__(store, stream)
+        self._shards = shards
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Load the kernels while nothing waits for them."""
@@ -77,9 +94,10 @@ class Learn(_Operator):
         kind = wire.kind(element)
         if kind == wire.START:
             start = wire.decode_start(element)
-            self._worker = Worker(open_store(self._url), self._stream, start.worker)
+            self._worker = Worker(self._store, self._stream, start.worker)
             self._worker.start(start.run, start.version)
-            return (element,)
+            shards = (Shard(index, self._shards) for index in range(self._shards))
+            return [wire.encode_start(start, shard) for shard in shards]
         assert self._worker is not None, "START comes first"
         if kind == wire.MARK:
             return self._mark(self._worker, wire.decode_mark(element))
@@ -91,41 +109,70 @@ class Learn(_Operator):
     def _mark(self, worker: Worker, mark: Mark) -> Iterable[bytes]:
         with self._learning:  # the batch that the mark cuts short is learned here
             delta = worker.mark(mark)
-            element = wire.DELTA + delta.encode()
+            parts = enumerate(delta.split(self._shards))
+            elements = [wire.encode_delta(part, shard) for shard, part in parts]
         learn_ms = self._learning.take_ms()
         if not delta.events:
-            return (element,)
+            return elements
         assert mark.checkpoint is not None, "the marker names it"
         account = accounts.of_worker(self._stream, mark.checkpoint, delta, learn_ms)
-        return (wire.encode_account(account), element)
+        return [wire.encode_account(account), *elements]
 
 
 class Merge(_Operator):
-    """Deltas and cuts in, one prepared epoch per CUT out."""
+    """A shard's deltas and CUTs in, what it prepared per CUT out."""
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Begin anew: what an earlier attempt gathered belongs to epochs that never were."""
         super().open(runtime_context)
         self._merger: Merger | None = None
+        self._shards = 0
 
     def _answer(self, element: bytes) -> Iterable[bytes]:
-        if self._merger is None:
-            self._merger = Merger(open_store(self._url), self._stream)
         kind = wire.kind(element)
-        if kind == wire.DELTA:
-            self._merger.add(WorkerDelta.decode(memoryview(element)[1:]))
+        if kind == wire.START:
+            self._start(wire.decode_start(element))
             return ()
-        if kind == wire.CUT:
-            return self._cut(self._merger, wire.decode_cut(element))
-        assert kind == wire.START, kind
-        start = wire.decode_start(element)
-        self._merger.start(start.run, start.version)
-        return ()
+        if self._merger is None:
+            assert kind == wire.CUT, "START comes before the first delta"
+            return ()  # every worker had finished before this start
+        if kind == wire.DELTA:
+            self._merger.add(wire.decode_delta(element))
+            return ()
+        assert kind == wire.CUT, kind
+        return self._cut(self._merger, element)
 
-    def _cut(self, merger: Merger, cut: wire.Cut) -> Iterable[bytes]:
-        prepared = merger.cut(cut.checkpoint, cut.time_ms)
-        element = wire.encode_prepared(prepared)
-        if not prepared.body.counts.events:
-            return (element,)
-        account = accounts.of_merger(self._stream, cut.checkpoint, prepared, merger.times)
-        return (wire.encode_account(account), element)
+    def _start(self, start: wire.Start) -> None:
+        if self._merger is None:
+            shard = Shard(start.shard, start.shards)
+            self._merger = Merger(self._store, self._stream, shard)
+            self._shards = start.shards
+        self._merger.start(start.run, start.version)
+
+    def _cut(self, merger: Merger, cut: bytes) -> Iterable[bytes]:
+        prepared = merger.cut()
+        alone = self._shards == 1
+        answer = self._epoch([prepared], cut) if alone else wire.encode_prepared_shard(prepared)
+        if not any(delta.events for delta in prepared.deltas):
+            return (answer,)
+        checkpoint = wire.decode_cut(cut).checkpoint
+        account = accounts.of_merger(self._stream, checkpoint, prepared, merger.times)
+        return (wire.encode_account(account), answer)
+
+
+class Join(_Operator):
+    """What every shard prepared, and CUTs of their common barriers in; one epoch per CUT out."""
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Begin anew, as the mergers do."""
+        super().open(runtime_context)
+        self._parts: list[PreparedShard] = []
+
+    def _answer(self, element: bytes) -> Iterable[bytes]:
+        kind = wire.kind(element)
+        if kind == wire.PREPARED_SHARD:
+            self._parts.append(wire.decode_prepared_shard(element))
+            return ()
+        assert kind == wire.CUT, kind
+        parts, self._parts = self._parts, []
+        return (self._epoch(parts, element),) if parts else ()

@@ -22,10 +22,10 @@ def test_a_workers_and_the_mergers_account_say_what_delta_and_file_hold() -> Non
     assert of_worker.counts["delta_rows"] == rows > 50
     assert of_worker.counts["delta_bytes"] > 8 * rows
     assert of_worker.gauges == {"epoch": 7, "adopted": job.start, "learn_ms": 3}
-    prepared = job.cut()
+    prepared = job.cut_shard(0)
     of_merger = accounts.of_merger("events", 7, prepared, job.merger.times)
-    (file,) = prepared.body.files
-    assert of_merger.of == {"stream": "events", "run": job.run}
+    (file,) = prepared.files
+    assert of_merger.of == {"stream": "events", "run": job.run, "shard": 0}
     assert of_merger.counts == {"delta_rows": rows, "delta_bytes": file.bytes}
     assert of_merger.gauges["adopted"] == job.start
 
@@ -43,7 +43,7 @@ def test_a_refused_delta_counts_as_refused(monkeypatch: pytest.MonkeyPatch) -> N
         "delta_rows": 0,
         "delta_bytes": 0,
     }
-    account = accounts.of_merger("events", 7, job.cut(), CutTimes())
+    account = accounts.of_merger("events", 7, job.cut_shard(0), CutTimes())
     assert account.counts == {"delta_rows": 0, "delta_bytes": 0}
     assert account.gauges["adopted"] == job.start
 
