@@ -77,7 +77,7 @@ def observed(
     (folder / "spec.toml").write_text(CLICKS + LEARNERS)
     with pytest.MonkeyPatch.context() as patch:
         install_example(patch, folder / "site")
-        patch.setenv("PYTHONPATH", f"{folder / 'site'}:{EXAMPLE}")
+        patch.setenv("PYTHONPATH", f"{folder / 'site'}:{EXAMPLE}", prepend=":")
         with Run(broker.bootstrap, topic, folder, f"--mode={mode}") as run:
             size = len(EVENTS) // BURSTS
             for burst in range(BURSTS):
@@ -104,7 +104,7 @@ def test_two_workers_count_exactly(
     produce(broker, "observed-two", EVENTS)
     (tmp_path / "spec.toml").write_text(CLICKS + LEARNERS)
     install_example(monkeypatch, tmp_path / "site")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{EXAMPLE}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{EXAMPLE}", prepend=":")
     options = ("--bounded", "--parallelism=2", "--checkpoint=100ms")
     with Run(broker.bootstrap, "observed-two", tmp_path, *options) as run:
         assert run.summary()["rejected"] == REJECTED
