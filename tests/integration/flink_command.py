@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from strandline.store import Store, open_store
 from strandline_flink import flink_rest
@@ -20,11 +21,15 @@ ENDED = ("FINISHED", "CANCELED", "FAILED")
 
 
 class FlinkCommand:
-    """`flink run`, `savepoint`, `stop` and `cancel` for jobs on one topic and one store."""
+    """`flink run`, `savepoint`, `stop` and `cancel` for jobs on one topic and one store.
+
+    As a context manager it leaves no job of its own behind.
+    """
 
     def __init__(self, cluster: Cluster, broker: Broker, topic: str, folder: Path) -> None:
         self._cluster, self._broker, self._topic = cluster, broker, topic
         self._savepoints = folder / "savepoints"
+        self._jobs: list[str] = []
         self.store_url = str(folder / "store")
         spec = folder / "spec.toml"
         spec.write_text(CLICKS)
@@ -40,6 +45,7 @@ class FlinkCommand:
         out = self._submit(["-d"], savepoint, checkpoint, options)
         found = re.search(r"JobID ([0-9a-f]{32})", out)
         assert found is not None, out
+        self._jobs.append(found[1])
         return found[1]
 
     def refused(self, savepoint: str) -> str:
@@ -57,7 +63,12 @@ class FlinkCommand:
     def cancel(self, job: str) -> None:
         """End the job with nothing more."""
         self._flink("cancel", job)
+        self.wait_for_end(job)
+
+    def wait_for_end(self, job: str) -> str:
+        """Wait until the job has ended; in what state."""
         self.wait_until("the job's end", lambda: self.state(job) in ENDED)
+        return self.state(job)
 
     def state(self, job: str) -> str:
         return str(flink_rest.ask(self._cluster.address, f"jobs/{job}")["state"])
@@ -69,6 +80,10 @@ class FlinkCommand:
 
     def head(self) -> int:
         return self.store.head() if made(self.store_url) else 0
+
+    def wait_for_open(self) -> None:
+        """Wait for the first version of a store."""
+        self.wait_until("the open", lambda: self.head() >= 1)
 
     def wait_for_more(self, versions: int) -> None:
         """Wait until so many versions were made from now on."""
@@ -85,6 +100,14 @@ class FlinkCommand:
         while not holds():
             assert time.monotonic() < deadline_s, f"{what} took too long"
             time.sleep(POLL_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for job in self._jobs:
+            if self.state(job) not in ENDED:
+                self.cancel(job)
 
     def _submit(
         self,
