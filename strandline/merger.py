@@ -1,6 +1,8 @@
 """A merger: makes one change of the workers' deltas of a cut, for one shard, and stages it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
 
 from msgspec import structs
 
@@ -26,6 +28,14 @@ from strandline.tables import Changes, Parameters, TableSchema
 from strandline.worker_delta import WorkerDelta
 
 
+@dataclass(frozen=True, slots=True)
+class CutTimes:
+    """How long the parts of a cut took, in whole milliseconds."""
+
+    merge_ms: int = 0
+    prepare_ms: int = 0
+
+
 class Merger:
     """The merger of one shard of a stream's job.
 
@@ -41,10 +51,16 @@ class Merger:
         Name of the stream.
     shard
         The rows that it merges. Every delta that is added holds rows of this shard only.
+
+    Attributes
+    ----------
+    times
+        Of the newest cut: merging, and making the result durable.
     """
 
     def __init__(self, store: Store, stream: str, shard: Shard = WHOLE) -> None:
         self._store, self._stream, self._shard = store, stream, shard
+        self.times = CutTimes()
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
         self._run, self._start = "", 0
@@ -87,16 +103,21 @@ class Merger:
         moves, time_ms = join_moves(deltas), newest_time_ms(deltas)
         if self._replica is not None:
             self._replica.catch_up(self._contained)
+        begun_ns = perf_counter_ns()
         changes = self._merge(deltas, time_ms)
+        merged_ns = perf_counter_ns()
         files = self._stage(changes, moves, newest_seqs(deltas), time_ms)
         rejects = b"".join(delta.rejects for delta in deltas)
+        rejects_file = self._store.stage("rejects", rejects) if rejects else None
+        prepare_ns = perf_counter_ns() - merged_ns
+        self.times = CutTimes((merged_ns - begun_ns) // 1_000_000, prepare_ns // 1_000_000)
         return PreparedShard(
             run=self._run,
             start=self._start,
             shard=self._shard,
             deltas=tuple(delta.header for delta in deltas),
             files=tuple(files),
-            rejects=self._store.stage("rejects", rejects) if rejects else None,
+            rejects=rejects_file,
         )
 
     def prepare(self, changes: Mapping[str, Changes], move: Span, time_ms: int) -> Prepared:

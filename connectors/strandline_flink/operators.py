@@ -10,6 +10,7 @@ from typing import Final
 
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
+from strandline.block import Mark
 from strandline.errors import NoStore, StoreUnavailable, StrandlineError
 from strandline.learners.loading import warm_up
 from strandline.merger import Merger
@@ -17,7 +18,7 @@ from strandline.prepared import PreparedShard, join_shards
 from strandline.shards import Shard
 from strandline.store import Store, open_store
 from strandline.worker import Worker
-from strandline_flink import wire
+from strandline_flink import accounts, wire
 from strandline_flink.failure import marked
 
 LOG: Final = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class Learn(_Operator):
         """Load the kernels while nothing waits for them."""
         super().open(runtime_context)
         self._worker: Worker | None = None
+        self._learning = accounts.Stopwatch()
         warm_up()
 
     def _answer(self, element: bytes) -> Iterable[bytes]:
@@ -98,11 +100,23 @@ class Learn(_Operator):
             return [wire.encode_start(start, shard) for shard in shards]
         assert self._worker is not None, "START comes first"
         if kind == wire.MARK:
-            parts = self._worker.mark(wire.decode_mark(element)).split(self._shards)
-            return [wire.encode_delta(part, shard) for shard, part in enumerate(parts)]
+            return self._mark(self._worker, wire.decode_mark(element))
         assert kind == wire.BLOCK, kind
-        self._worker.learn(wire.decode_block(element))
+        with self._learning:
+            self._worker.learn(wire.decode_block(element))
         return ()
+
+    def _mark(self, worker: Worker, mark: Mark) -> Iterable[bytes]:
+        with self._learning:  # the batch that the mark cuts short is learned here
+            delta = worker.mark(mark)
+            parts = enumerate(delta.split(self._shards))
+            elements = [wire.encode_delta(part, shard) for shard, part in parts]
+        learn_ms = self._learning.take_ms()
+        if not delta.events:
+            return elements
+        assert mark.checkpoint is not None, "the marker names it"
+        account = accounts.of_worker(self._stream, mark.checkpoint, delta, learn_ms)
+        return [wire.encode_account(account), *elements]
 
 
 class Merge(_Operator):
@@ -126,10 +140,7 @@ class Merge(_Operator):
             self._merger.add(wire.decode_delta(element))
             return ()
         assert kind == wire.CUT, kind
-        prepared = self._merger.cut()
-        if self._shards > 1:
-            return (wire.encode_prepared_shard(prepared),)
-        return (self._epoch([prepared], element),)
+        return self._cut(self._merger, element)
 
     def _start(self, start: wire.Start) -> None:
         if self._merger is None:
@@ -137,6 +148,16 @@ class Merge(_Operator):
             self._merger = Merger(self._store, self._stream, shard)
             self._shards = start.shards
         self._merger.start(start.run, start.version)
+
+    def _cut(self, merger: Merger, cut: bytes) -> Iterable[bytes]:
+        prepared = merger.cut()
+        alone = self._shards == 1
+        answer = self._epoch([prepared], cut) if alone else wire.encode_prepared_shard(prepared)
+        if not any(delta.events for delta in prepared.deltas):
+            return (answer,)
+        checkpoint = wire.decode_cut(cut).checkpoint
+        account = accounts.of_merger(self._stream, checkpoint, prepared, merger.times)
+        return (wire.encode_account(account), answer)
 
 
 class Join(_Operator):

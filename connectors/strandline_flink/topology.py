@@ -57,8 +57,9 @@ def through(stream: DataStream, name: str, operator: Any, parallelism: int) -> D
 def process(
     stream: DataStream, name: str, function: ProcessFunction, parallelism: int
 ) -> DataStream:
-    """What a Python function makes of a stream."""
-    return named(stream.process(function, BYTES), name, parallelism)
+    """What a Python function makes of a stream. Its accounts become metrics right behind it."""
+    answers = named(stream.process(function, BYTES), name, parallelism)
+    return through(answers, f"{name}Accounts", java().Accounts(), parallelism)
 
 
 def by_shard(stream: DataStream) -> DataStream:

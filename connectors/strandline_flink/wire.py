@@ -10,6 +10,8 @@ kind   from        payload
 ``C``  cut         CUT: JSON of `Cut`
 ``H``  merger      what one shard of several prepared (`PreparedShard.encode`)
 ``P``  merger      what all shards prepared (`encode_prepared`)
+``A``  worker,     an account of an epoch: JSON of `Account`; becomes metrics and a line of the
+       merger      log right behind the operator, and goes no further
 ``F``  any         a fatal error: JSON of `Fatal`; everybody passes it on, the writer ends the job
 =====  ==========  ======================================================================
 """
@@ -28,6 +30,7 @@ from strandline.prepared import Prepared, PreparedShard
 from strandline.shards import Shard
 from strandline.structs import ready
 from strandline.worker_delta import WorkerDelta
+from strandline_flink.accounts import Account
 
 BLOCK: Final = b"B"
 START: Final = b"S"
@@ -36,6 +39,7 @@ DELTA: Final = b"D"
 CUT: Final = b"C"
 PREPARED_SHARD: Final = b"H"
 PREPARED: Final = b"P"
+ACCOUNT: Final = b"A"
 FATAL: Final = b"F"
 
 # kind, 3 zero bytes, partition, from, to, count, 4 zero bytes, first and last event time
@@ -174,6 +178,11 @@ def encode_prepared(prepared: Prepared) -> bytes:
     header = msgspec.to_builtins(prepared)
     body = header.pop("body")
     return PREPARED + canonical_json(header) + b"\n" + canonical_json(body)
+
+
+def encode_account(account: Account) -> bytes:
+    """An account of an epoch as an element."""
+    return ACCOUNT + msgspec.json.encode(account)
 
 
 def encode_fatal(error: StrandlineError) -> bytes:

@@ -2,8 +2,8 @@
 
     python examples/sensors/sensors.py
 
-makes events, runs `strandline learn` over them, and asks the model. `--events-only` prints the
-events instead, one JSON object a line, to be piped into a topic.
+makes events, runs `strandline learn` over them, and asks the model. With `--kafka` they go through
+a real broker and a Flink job instead. `--events-only` prints them, one JSON object a line.
 """
 
 import argparse
@@ -75,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=60_000)
     parser.add_argument("--store", type=Path, help="default: a folder that is gone afterwards")
+    parser.add_argument("--kafka", action="store_true", help="through a broker and Flink")
     parser.add_argument("--events-only", action="store_true")
     options = parser.parse_args()
     lines = (json.dumps(reading) for reading in readings(options.events))
@@ -83,12 +84,17 @@ def main() -> None:
             print(line)
         return
     with tempfile.TemporaryDirectory() as folder:
-        events = Path(folder) / "events.ndjson"
-        events.write_text("\n".join(lines) + "\n")
         store = options.store or Path(folder) / "store"
-        command = [sys.executable, "-m", "strandline.cli", "learn", str(SPEC)]
-        command += ["--input", str(events), "--store", str(store), "--epoch-events", "5000"]
-        subprocess.run(command, check=True)
+        if options.kafka:
+            from strandline_flink.dev.topic_run import run_on_topic
+
+            run_on_topic(SPEC, map(str.encode, lines), store)
+        else:
+            events = Path(folder) / "events.ndjson"
+            events.write_text("\n".join(lines) + "\n")
+            command = [sys.executable, "-m", "strandline.cli", "learn", str(SPEC)]
+            command += ["--input", str(events), "--store", str(store), "--epoch-events", "5000"]
+            subprocess.run(command, check=True)
         opened = open_store(str(store))
         show(open_model(opened), opened)
 

@@ -275,3 +275,10 @@ def test_aborted_transactions_leave_holes_in_front_of_the_next_block(broker: Bro
     assert (block.first, block.end) == (0, 15)
     (later,) = blocks(broker, name, "-2:16")
     assert (later.first, later.end) == (4, 15), "earliest begins at the first event"
+
+
+def test_lag_is_what_has_not_left_the_source_yet(broker: Broker, topic: str) -> None:
+    with producer(broker) as to:
+        to.send(topic, value=b"other", partition=1)
+    found = lines("lag", broker.bootstrap, topic, "3:20", "0:20", runner="SourceRunner")
+    assert found == ["-1 -1", "7 1", "6 0"]

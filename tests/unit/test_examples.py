@@ -44,9 +44,23 @@ def test_trending_finds_the_comet_while_it_is_seen(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["sensors", "trending"])
+def test_clickthrough_finds_what_everybody_likes(tmp_path: Path) -> None:
+    shown = run("clickthrough", "--events", "40000", "--store", str(tmp_path / "store"))
+    first, last = map(float, re.findall(r"(\d\.\d+) in the", shown))
+    assert last < 0.98 * first
+    topics = ["cars", "food", "music", "travel"]
+    for number, topic in enumerate(topics):
+        (listed,) = re.findall(rf"like {topic} +show (.+)", shown)
+        found = re.findall(r"ad-(\d+) (\d+\.\d)% \(truth (\d+\.\d)%\)", listed)
+        assert all(int(ad) % len(topics) == number for ad, _, _ in found)
+        assert all(abs(float(score) - float(truth)) < 8 for _, score, truth in found)
+    assert len(found) == 3
+    assert open_store(str(tmp_path / "store")).head() == 9
+
+
+@pytest.mark.parametrize("name", ["clickthrough", "sensors", "trending"])
 def test_events_alone_are_as_the_spec_says(name: str) -> None:
-    few = ("--events", "50") if name == "sensors" else ("--views", "1")
+    few = ("--views", "1") if name == "trending" else ("--events", "50")
     lines = run(name, "--events-only", *few).encode().splitlines()
     batch, rejected = Decoder(Spec.load(EXAMPLES / name / f"{name}.toml")).decode(lines)
     assert (batch.rows, rejected) == (len(lines), [])

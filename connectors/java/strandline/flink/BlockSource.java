@@ -3,6 +3,7 @@ package strandline.flink;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.function.Supplier;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.connector.source.Boundedness;
@@ -23,7 +24,6 @@ import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumerator;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.NoStoppingOffsetsInitializer;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
 import org.apache.flink.connector.kafka.source.enumerator.subscriber.KafkaSubscriber;
-import org.apache.flink.connector.kafka.source.metrics.KafkaSourceReaderMetrics;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplitSerializer;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplitState;
@@ -96,11 +96,14 @@ public final class BlockSource
     @Override
     public SourceReader<byte[], KafkaPartitionSplit> createReader(SourceReaderContext context) {
         Properties properties = settings.kafkaProperties();
-        KafkaSourceReaderMetrics metrics = new KafkaSourceReaderMetrics(context.metricGroup());
+        LagMetrics metrics = new LagMetrics(context.metricGroup());
         Configuration options = new Configuration();
         options.set(SourceReaderOptions.ELEMENT_QUEUE_CAPACITY, FETCHES_QUEUED);
         return new Reader(
-                () -> new BlockSplitReader(properties, context, metrics), options, context);
+                () -> new BlockSplitReader(properties, context, metrics),
+                metrics,
+                options,
+                context);
     }
 
     @Override
@@ -132,17 +135,24 @@ public final class BlockSource
     private static final class Reader
             extends SingleThreadMultiplexSourceReaderBase<
                     Block, byte[], KafkaPartitionSplit, KafkaPartitionSplitState> {
-        private static final RecordEmitter<Block, byte[], KafkaPartitionSplitState> EMITTER =
-                (block, output, split) -> {
-                    output.collect(block.bytes());
-                    split.setCurrentOffset(block.to());
-                };
+        private final LagMetrics metrics;
 
         Reader(
-                java.util.function.Supplier<SplitReader<Block, KafkaPartitionSplit>> readers,
+                Supplier<SplitReader<Block, KafkaPartitionSplit>> readers,
+                LagMetrics metrics,
                 Configuration options,
                 SourceReaderContext context) {
-            super(readers, EMITTER, options, context);
+            super(readers, emitter(metrics), options, context);
+            this.metrics = metrics;
+        }
+
+        private static RecordEmitter<Block, byte[], KafkaPartitionSplitState> emitter(
+                LagMetrics metrics) {
+            return (block, output, split) -> {
+                output.collect(block.bytes());
+                split.setCurrentOffset(block.to());
+                metrics.emitted(block.partition(), block.to());
+            };
         }
 
         @Override
@@ -152,6 +162,9 @@ public final class BlockSource
 
         @Override
         protected KafkaPartitionSplitState initializedState(KafkaPartitionSplit split) {
+            if (split.getStartingOffset() >= 0) {
+                metrics.emitted(split.getPartition(), split.getStartingOffset());
+            }
             return new KafkaPartitionSplitState(split);
         }
 

@@ -76,7 +76,9 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
         open = Retry.untilThere(key.toString(), POLL_MS,
                         () -> Opens.find(store, settings.stream(), key))
                 .requireInForce(settings.stream());
-        LOGGER.info("{} is version {} of run {}", key, open.version(), open.entry().run());
+        LOGGER.info("open stream={} run={} version={} worker={}", settings.stream(),
+                open.entry().run(), open.version(),
+                getRuntimeContext().getTaskInfo().getIndexOfThisSubtask());
     }
 
     @Override

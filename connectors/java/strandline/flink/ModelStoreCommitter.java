@@ -2,6 +2,7 @@ package strandline.flink;
 
 import java.util.Collection;
 import org.apache.flink.api.connector.sink2.Committer;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -15,19 +16,27 @@ final class ModelStoreCommitter implements Committer<Committable> {
     private static final Logger LOG = LoggerFactory.getLogger(ModelStoreCommitter.class);
 
     private final Store store;
+    private final EpochMetrics metrics;
 
-    ModelStoreCommitter(Store store) {
+    ModelStoreCommitter(Store store, EpochMetrics metrics) {
         this.store = store;
+        this.metrics = metrics;
     }
 
     @Override
     public void commit(Collection<CommitRequest<Committable>> requests)
             throws InterruptedException {
         for (CommitRequest<Committable> request : requests) {
-            Commit.Committed committed = Commit.commit(store, request.getCommittable());
+            Committable wanted = request.getCommittable();
+            long begunNs = System.nanoTime();
+            Commit.Committed committed = Commit.commit(store, wanted);
             if (committed.mine()) {
-                LOG.info("version {} had been committed before", committed.version());
+                LOG.info("committed_before stream={} run={} version={}",
+                        wanted.stream(), wanted.run(), committed.version());
                 request.signalAlreadyCommitted();
+            } else {
+                long commitMs = (System.nanoTime() - begunNs) / 1_000_000;
+                metrics.take(account(wanted, committed.version(), commitMs));
             }
         }
     }
@@ -35,5 +44,22 @@ final class ModelStoreCommitter implements Committer<Committable> {
     @Override
     public void close() {
         // Every call opened and closed its own files.
+    }
+
+    private static ObjectNode account(Committable committed, long version, long commitMs) {
+        ObjectNode body = Json.parse(committed.body());
+        ObjectNode account = Json.object();
+        account.put("operator", "commit");
+        account.putObject("of").put("stream", committed.stream()).put("run", committed.run());
+        account.putObject("counts").put("versions", 1).setAll((ObjectNode) body.get("counts"));
+        ObjectNode gauges = account.putObject("gauges");
+        gauges.put("version", version);
+        gauges.set("epoch", body.get("checkpoint"));
+        gauges.put("commit_ms", commitMs);
+        long newestEventMs = body.get("event_time_ms").get(1).longValue();
+        if (newestEventMs > 0) { // a topic may carry no times
+            gauges.put("freshness_ms", Math.max(0, System.currentTimeMillis() - newestEventMs));
+        }
+        return account;
     }
 }

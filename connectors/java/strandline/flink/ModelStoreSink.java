@@ -49,7 +49,8 @@ public final class ModelStoreSink
 
     @Override
     public Committer<Committable> createCommitter(CommitterInitContext context) {
-        return new ModelStoreCommitter(Store.open(settings.storeUrl()));
+        return new ModelStoreCommitter(
+                Store.open(settings.storeUrl()), new EpochMetrics(context.metricGroup()));
     }
 
     @Override

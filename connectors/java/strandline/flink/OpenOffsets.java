@@ -44,8 +44,8 @@ final class OpenOffsets implements OffsetsInitializer {
             Collection<TopicPartition> partitions, PartitionOffsetsRetriever log) {
         try {
             Opens.Found open = restored ? await() : append(partitions, log);
-            LOG.info("stream {} starts at version {}, run {}, positions {}", settings.stream(),
-                    open.version(), open.entry().run(), open.entry().positions());
+            LOG.info("start stream={} run={} version={} positions={}", settings.stream(),
+                    open.entry().run(), open.version(), open.entry().positions());
             Map<TopicPartition, Long> offsets = new HashMap<>();
             for (TopicPartition partition : partitions) {
                 Long position = open.entry().positions().get(partition.partition());

@@ -8,13 +8,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
 import org.apache.flink.connector.base.source.reader.splitreader.SplitsAddition;
 import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumerator.PartitionOffsetsRetrieverImpl;
-import org.apache.flink.connector.kafka.source.metrics.KafkaSourceReaderMetrics;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.admin.AdminClient;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
@@ -32,8 +32,8 @@ public final class SourceRunner {
     private SourceRunner() {}
 
     /**
-     * open STORE BOOTSTRAP TOPIC SUBMISSION FROM PARTITIONS ONE_STREAM.. | blocks BOOTSTRAP TOPIC
-     * OFFSET..
+     * open STORE BOOTSTRAP TOPIC SUBMISSION FROM PARTITIONS ONE_STREAM.. | (blocks | lag) BOOTSTRAP
+     * TOPIC FROM:TO..
      */
     public static void main(String[] args) throws Exception {
         try {
@@ -52,7 +52,11 @@ public final class SourceRunner {
                     splits.add(new KafkaPartitionSplit(
                             partition, Long.parseLong(offsets[0]), Long.parseLong(offsets[1])));
                 }
-                blocks(settings, splits);
+                if (args[0].equals("blocks")) {
+                    blocks(settings, splits);
+                } else {
+                    lag(settings, splits);
+                }
             }
         } catch (SuppressRestartsException e) {
             ObjectNode fatal = Json.object();
@@ -94,7 +98,7 @@ public final class SourceRunner {
     private static void blocks(JobSettings settings, List<KafkaPartitionSplit> splits)
             throws Exception {
         Context context = new Context();
-        KafkaSourceReaderMetrics metrics = new KafkaSourceReaderMetrics(context.metrics);
+        LagMetrics metrics = new LagMetrics(context.metrics);
         try (BlockSplitReader reader =
                 new BlockSplitReader(settings.kafkaProperties(), context, metrics)) {
             reader.handleSplitsChanges(new SplitsAddition<>(splits));
@@ -112,6 +116,33 @@ public final class SourceRunner {
                 unfinished.keySet().removeAll(fetched.finishedSplits());
             }
         }
+    }
+
+    /** Prints each split's lag: before the first fetch, after it, and one event later. */
+    private static void lag(JobSettings settings, List<KafkaPartitionSplit> splits)
+            throws Exception {
+        Context context = new Context();
+        LagMetrics metrics = new LagMetrics(context.metrics);
+        try (BlockSplitReader reader =
+                new BlockSplitReader(settings.kafkaProperties(), context, metrics)) {
+            reader.handleSplitsChanges(new SplitsAddition<>(splits));
+            lags(metrics, splits);
+            for (KafkaPartitionSplit split : splits) {
+                metrics.emitted(split.getPartition(), split.getStartingOffset());
+            }
+            reader.fetch();
+            lags(metrics, splits);
+            for (KafkaPartitionSplit split : splits) {
+                metrics.emitted(split.getPartition(), split.getStartingOffset() + 1);
+            }
+            lags(metrics, splits);
+        }
+    }
+
+    private static void lags(LagMetrics metrics, List<KafkaPartitionSplit> splits) {
+        OUT.println(splits.stream()
+                .map(split -> Long.toString(metrics.lag(split.getPartition())))
+                .collect(Collectors.joining(" ")));
     }
 
     /** What a reader asks of its task: here there is none. */
