@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline import row_kernels
+from strandline.arrays import read_only
 from strandline.errors import MergeError
-from strandline.tables import Rows, TableDelta, TableSchema, Values
+from strandline.tables import Rows, TableDelta, TableSchema, Values, locate_rows
 
-Indices = list[NDArray[np.intp]]
+Indices = list[NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def gather_deltas(deltas: Sequence[TableDelta], schema: TableSchema) -> Gathered
 def gather_rows(pieces: Sequence[Rows], dtype: np.dtype[Any]) -> tuple[Rows, Indices]:
     """Return the sorted union of sorted unique rows, and where each piece lies in it."""
     rows = np.unique(np.concatenate([np.empty(0, dtype), *pieces]))
-    return rows, [np.searchsorted(rows, piece) for piece in pieces]
+    return rows, [locate_rows(rows, piece) for piece in pieces]
 
 
 def accumulator(dtype: np.dtype[Any]) -> type[np.float64] | type[np.int64]:
@@ -80,7 +82,8 @@ def sum_pieces(indices: Indices, pieces: Sequence[Values], total: NDArray[Any]) 
             "epoch is not committed: a worker's delta is damaged"
         )
     for index, piece in zip(indices, pieces, strict=True):
-        total[index] += piece
+        changes = read_only(_two_dimensional(piece), piece.dtype)
+        row_kernels.add(_two_dimensional(total), read_only(index, np.int64), changes)
     return total
 
 
@@ -98,6 +101,11 @@ def last_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> Valu
     for index, piece in zip(indices, pieces, strict=True):
         out[index] = piece
     return out
+
+
+def _two_dimensional(array: NDArray[Any]) -> NDArray[Any]:
+    """Return stats [n] as a column, as kernels take rows; values [n, width] as they are."""
+    return array if array.ndim == 2 else array[:, np.newaxis]
 
 
 def _magnitude(values: Values) -> int:
