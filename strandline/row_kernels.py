@@ -46,3 +46,20 @@ def locate(rows: NDArray[Any], piece: NDArray[Any], found: NDArray[np.int64]) ->
         while at < len(rows) and rows[at] < piece[i]:
             at += 1
         found[i] = at if at < len(rows) and rows[at] == piece[i] else ABSENT
+
+
+@njit(nogil=True, cache=True)
+def number_rows(
+    rows: NDArray[Any], order: NDArray[np.int64], union: NDArray[Any], places: NDArray[np.int64]
+) -> int:
+    """Write the distinct rows to `union` and each row's place there to `places`.
+
+    `order` sorts `rows`. Returns the number of distinct rows, of which `union` has room for all.
+    """
+    count = 0
+    for at in order:
+        if count == 0 or union[count - 1] != rows[at]:
+            union[count] = rows[at]
+            count += 1
+        places[at] = count - 1
+    return count

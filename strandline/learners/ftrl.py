@@ -92,7 +92,10 @@ class Ftrl:
     def take_delta(self) -> dict[str, TableDelta]:
         (schema,) = self.tables
         rows, add, dw, contraction, touches = delta_columns(
-            self._records[: self._count], self._rates, self._bound(), self._position
+            self._records[: self._count],
+            self._rates,
+            read_only(self._bound(), np.float32),
+            self._position,
         )
         self._begin_epoch()
         stats: dict[str, NDArray[Any]] = {}
