@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline import row_index, row_kernels
-from strandline.arrays import read_only
+from strandline.arrays import read_only, zeros
 
 Rows = NDArray[np.unsignedinteger[Any]]
 Values = NDArray[Any]
@@ -221,7 +221,7 @@ class DenseTable:
         assert schema.row_count is not None, "a dense table has a row count"
         shape = (schema.row_count, schema.width)
         if values is None:
-            values = np.zeros(shape, schema.value_dtype)
+            values = zeros(shape, schema.value_dtype)
         if values.dtype != schema.value_dtype or values.shape != shape:
             raise ValueError(
                 f"table {schema.name}: values are {values.dtype}{list(values.shape)}, "
@@ -266,8 +266,8 @@ class SparseTable:
         self.schema = schema
         self._multiplier = row_index.random_multiplier()
         self._count = 0
-        self._ids = np.zeros(_SPARSE_ROWS_MIN, schema.row_dtype)
-        self._values = np.zeros((_SPARSE_ROWS_MIN, schema.width), schema.value_dtype)
+        self._ids = zeros((_SPARSE_ROWS_MIN,), schema.row_dtype)
+        self._values = zeros((_SPARSE_ROWS_MIN, schema.width), schema.value_dtype)
         self._slots = np.full(2 * _SPARSE_ROWS_MIN, row_index.FREE, np.int64)
 
     def gather(self, rows: Rows) -> Values:
@@ -322,8 +322,8 @@ class SparseTable:
     def _grow(self, needed: int) -> None:
         capacity = 1 << (needed - 1).bit_length()
         ids, values = self._ids[: self._count], self._values[: self._count]
-        self._ids = np.zeros(capacity, self.schema.row_dtype)
-        self._values = np.zeros((capacity, self.schema.width), self.schema.value_dtype)
+        self._ids = zeros((capacity,), self.schema.row_dtype)
+        self._values = zeros((capacity, self.schema.width), self.schema.value_dtype)
         self._values[: self._count] = values
         self._slots = np.full(2 * capacity, row_index.FREE, np.int64)
         positions = np.empty(self._count, np.int64)
