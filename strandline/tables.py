@@ -208,7 +208,8 @@ def union_of_rows(pieces: Iterable[Rows]) -> Rows | None:
     some = list(pieces)
     if len(some) < 2:
         return some[0] if some else None
-    return np.unique(np.concatenate(some))
+    union: Rows = np.unique(np.concatenate(some))
+    return union
 
 
 class DenseTable:

@@ -59,9 +59,9 @@ def gather_deltas(deltas: Sequence[TableDelta], schema: TableSchema) -> Gathered
 
 def gather_rows(pieces: Sequence[Rows], dtype: np.dtype[Any]) -> tuple[Rows, Indices]:
     """Return the sorted union of sorted unique rows, and where each piece lies in it."""
-    if len(pieces) == 1:
-        return pieces[0], [np.arange(len(pieces[0]))]
-    rows = np.concatenate([np.empty(0, dtype), *pieces])
+    if len(pieces) < 2:
+        return (*pieces, np.empty(0, dtype))[0], [np.arange(len(piece)) for piece in pieces]
+    rows = np.concatenate(pieces)
     union, places = np.empty_like(rows), np.empty(len(rows), np.int64)
     order = read_only(np.argsort(rows), np.int64)
     count = row_kernels.number_rows(read_only(rows, dtype), order, union, places)
