@@ -22,7 +22,14 @@ from strandline.manifest import Manifest, TrainBody
 from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
-from strandline.tables import Parameters, Table, TableSchema, apply_changes
+from strandline.tables import (
+    DenseTable,
+    Parameters,
+    SparseTable,
+    Table,
+    TableSchema,
+    apply_changes,
+)
 from strandline.tensors import Tensors, decode, encode
 
 FORMAT: Final = "1"
@@ -88,32 +95,36 @@ def _fold(
 ) -> Parameters:
     """Add the deltas up to the version to the newest of the bases that is sound."""
     schemas = schemas_of(learners)
-    start, parameters = 0, empty_parameters(learners)
+    start, parameters = _newest_sound(store, learners, bases)
+    for at in range(start + 1, version + 1):
+        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
+    return parameters
+
+
+def _newest_sound(
+    store: Store, learners: Mapping[str, Learner], bases: Sequence[int]
+) -> tuple[int, Parameters]:
+    """Return the newest base that is sound, with its version; genesis if there is none."""
     for at in sorted(bases, reverse=True):
         try:
-            start, parameters = at, read_base(store, at, learners)
-            break
+            return at, read_base(store, at, learners)
         except FileMissing:
             continue  # removed since it was listed
         except StoreDamaged as error:
             _log.warning(
                 "base %d is passed over: %s; remove the file, opening works without it", at, error
             )
-    for at in range(start + 1, version + 1):
-        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
-    return parameters
+    return 0, empty_parameters(learners)
 
 
 def encode_base(version: int, manifest: bytes, parameters: Parameters) -> bytes:
     """Return the base file of a version's parameters; the same parameters give the same bytes."""
     tensors: Tensors = {}
     for name, table in parameters.items():
-        rows, values = table.items()
-        if table.schema.row_count is None:
-            tensors[f"{name}/rows"], tensors[f"{name}/values"] = rows, values
+        if isinstance(table, DenseTable):
+            tensors[f"{name}/values"] = table.values
         else:
-            every = np.arange(table.schema.row_count, dtype=table.schema.row_dtype)
-            tensors[f"{name}/values"] = table.gather(every)
+            tensors[f"{name}/rows"], tensors[f"{name}/values"] = table.items()
     metadata = {
         "digest": _digest(tensors),
         "format": FORMAT,
@@ -141,28 +152,25 @@ def read_base(store: Store, version: int, learners: Mapping[str, Learner]) -> Pa
         raise StoreDamaged(
             f"base has digest {_digest(tensors)}, its header says {metadata['digest']}"
         )
-    parameters = empty_parameters(learners)
     schemas = schemas_of(learners)
     expected = {name for schema in schemas.values() for name in _tensor_names(schema)}
     if set(tensors) != expected:
         raise StoreDamaged(f"base has tensors {sorted(tensors)}, expected {sorted(expected)}")
-    for name, schema in schemas.items():
-        _fill(parameters[name], schema, tensors)
-    return parameters
+    return {name: _table(schema, tensors) for name, schema in schemas.items()}
 
 
-def _fill(table: Table, schema: TableSchema, tensors: Tensors) -> None:
+def _table(schema: TableSchema, tensors: Tensors) -> Table:
     values = tensors[f"{schema.name}/values"]
-    if schema.row_count is None:
-        rows = tensors[f"{schema.name}/rows"]
-    else:
-        rows = np.arange(schema.row_count, dtype=schema.row_dtype)
     if not np.all(np.isfinite(values)):
         raise StoreDamaged(f"table {schema.name}: base holds numbers that are not finite")
     try:
-        table.assign(rows, values)
+        if schema.row_count is not None:
+            return DenseTable(schema, values.copy())
+        table = SparseTable(schema)
+        table.assign(tensors[f"{schema.name}/rows"], values)
     except ValueError as error:
         raise StoreDamaged(f"base: {error}") from error
+    return table
 
 
 def _tensor_names(schema: TableSchema) -> list[str]:

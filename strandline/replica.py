@@ -1,6 +1,6 @@
 """A follower's parameters: a published version, and own changes that no version holds yet."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
@@ -11,7 +11,14 @@ from strandline.learners.loading import schemas_of
 from strandline.manifest import Manifest
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest
-from strandline.tables import Changes, Parameters, apply_changes
+from strandline.tables import (
+    Changes,
+    Parameters,
+    apply_changes,
+    apply_to_rows,
+    same_changes,
+    union_of_rows,
+)
 
 Key = TypeVar("Key")
 
@@ -26,9 +33,9 @@ class Pending(NamedTuple, Generic[Key]):
 class Replica(Generic[Key]):
     """`local` = `published` at `version` + the pending changes, applied in order.
 
-    `local` may be changed freely between calls, on rows that the next `push` or `reset` names:
-    those rows are rebuilt from their parts, never corrected. So `local` has, after every call, the
-    bits of a full rebuild, at a cost that grows with the touched rows only.
+    `local` may be changed freely before a `push` or `reset`, on rows that this call names: rows
+    are rebuilt from their parts, never corrected. So `local` has, after every call, the bits of a
+    full rebuild, at a cost that grows with the touched rows only.
 
     A worker's keys are its seqs, a merger's the digests of its files.
     """
@@ -44,17 +51,15 @@ class Replica(Generic[Key]):
     def push(self, key: Key, changes: Mapping[str, Changes]) -> None:
         """Append an own change; its rows of `local` are rebuilt."""
         self.pending.append(Pending(key, changes))
-        self._rebuild([pending.changes for pending in self.pending])
+        self._rebuild([changes])
 
     def reset(self, changes: Mapping[str, Changes]) -> None:
         """Rebuild these rows of `local`: what was learned on them is forgotten."""
-        self._rebuild([changes, *(pending.changes for pending in self.pending)])
+        self._rebuild([changes])
 
     def drop(self, gone: Callable[[Key], bool]) -> None:
         """Take back pending changes; their rows of `local` are rebuilt without them."""
-        touched = [pending.changes for pending in self.pending]
-        self.pending = [pending for pending in self.pending if not gone(pending.key)]
-        self._rebuild(touched)
+        self._rebuild(self._remove(gone))
 
     def adopt(self, manifest: Manifest, contained: Callable[[Key], bool]) -> None:
         """Take up the version after this one; own changes that it contains are pending no more.
@@ -63,11 +68,15 @@ class Replica(Generic[Key]):
         """
         assert manifest.version == self.version + 1, (manifest.version, self.version)
         files = read_changes(self._store, manifest, self._schemas)
-        touched = [*files, *(pending.changes for pending in self.pending)]
         apply_changes(self.published, files)
         self.version = manifest.version
-        self.pending = [pending for pending in self.pending if not contained(pending.key)]
-        self._rebuild(touched)
+        oldest = [own.changes for own in self.pending[: len(files)] if contained(own.key)]
+        removed = self._remove(contained)
+        # The oldest pending changes, become a version as they are, leave every bit of `local`.
+        if not len(files) == len(oldest) == len(removed) or not all(
+            map(same_changes, files, oldest)
+        ):
+            self._rebuild([*files, *removed])
 
     def catch_up(self, contained: Callable[[Manifest, Key], bool]) -> None:
         """Adopt every version at hand, oldest first, waiting for none.
@@ -93,8 +102,19 @@ class Replica(Generic[Key]):
         self.local = {name: table.copy() for name, table in self.published.items()}
         apply_changes(self.local, (own.changes for own in pending))
 
-    def _rebuild(self, touched: Iterable[Mapping[str, Changes]]) -> None:
-        for changes in touched:
-            for name, change in changes.items():
-                self.local[name].assign(change.rows, self.published[name].gather(change.rows))
-        apply_changes(self.local, (pending.changes for pending in self.pending))
+    def _remove(self, gone: Callable[[Key], bool]) -> list[Mapping[str, Changes]]:
+        """Return the changes that are pending no more."""
+        removed = [own.changes for own in self.pending if gone(own.key)]
+        self.pending = [own for own in self.pending if not gone(own.key)]
+        return removed
+
+    def _rebuild(self, touched: Sequence[Mapping[str, Changes]]) -> None:
+        for name, published in self.published.items():
+            rows = union_of_rows(changes[name].rows for changes in touched if name in changes)
+            if rows is None:
+                continue
+            values = published.gather(rows)
+            for own in self.pending:
+                if name in own.changes:
+                    apply_to_rows(published.schema, rows, values, own.changes[name])
+            self.local[name].assign(rows, values)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from strandline.arrays import read_only
 from strandline.features import BIAS_FIELD, Batch, selected_fields
+from strandline.learners.ftrl_delta import delta_columns
 from strandline.learners.ftrl_kernel import (
     RECORD,
     UNTOUCHED,
@@ -90,21 +91,16 @@ class Ftrl:
 
     def take_delta(self) -> dict[str, TableDelta]:
         (schema,) = self.tables
-        zn, records = self._bound(), self._records[: self._count]
-        records = records[np.argsort(records["slot"])]
-        rows = records["slot"].copy()
-        start = np.stack((records["z"], records["n"]), axis=1)
-        end = zn[rows]
-        stats: dict[str, NDArray[Any]] = {}
-        with np.errstate(over="ignore", invalid="ignore"):  # the worker asks whether it is finite
-            add = end - start
-            if self.rules[schema.name] == "matched":
-                dw = self.weights(end) - self.weights(start)
-                stats["dw"] = dw.astype(np.float32)
-                stats["contraction"] = records["contraction"].astype(np.float32)
-                stats["touches"] = records["touches"].copy()
-        self._position[rows] = UNTOUCHED
+        rows, add, dw, contraction, touches = delta_columns(
+            self._records[: self._count],
+            self._rates,
+            read_only(self._bound(), np.float32),
+            self._position,
+        )
         self._begin_epoch()
+        stats: dict[str, NDArray[Any]] = {}
+        if self.rules[schema.name] == "matched":
+            stats = {"dw": dw, "contraction": contraction, "touches": touches}
         return {schema.name: TableDelta(rows, add, stats)}
 
     def weights(self, zn: Values) -> Floats:

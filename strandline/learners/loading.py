@@ -11,9 +11,15 @@ from strandline.learners.counts import Counts
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.sklearn_learner import SklearnLearner
-from strandline.merge import ONE_STREAM, OPERATIONS
+from strandline.merge import ONE_STREAM, OPERATIONS, Part, merge_table
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
-from strandline.tables import Parameters, TableSchema, empty_table
+from strandline.tables import (
+    Parameters,
+    TableSchema,
+    apply_changes,
+    apply_to_rows,
+    empty_table,
+)
 
 
 def make_learners(spec: Spec) -> dict[str, Learner]:
@@ -82,7 +88,13 @@ def warm_up() -> None:
         learner.learn(batch)
         learner.predict(batch)
         for name, delta in learner.take_delta().items():
-            parameters[name].gather(delta.rows)
+            table = parameters[name]
+            parts = [Part(worker, 1, delta) for worker in range(2)]
+            change = merge_table(learner, table.schema, table, parts, events=2)
+            apply_changes(parameters, [{name: change}])
+            values = table.gather(delta.rows)
+            apply_to_rows(table.schema, delta.rows, values, delta)
+            table.assign(delta.rows, values)
 
 
 def _check(name: str, learner: Learner) -> None:

@@ -115,8 +115,9 @@ def merge_table(
         change = _RULES[rule](_Epoch(learner, before, gathered, parts, events, time_ms))
         values = change.astype(schema.value_dtype)
         after = before + values if schema.operation == "add" else values
-    unfit = np.flatnonzero(_unfit(schema, before, values, after))
-    if len(unfit):
+    wrong = _wrong(schema, before, values, after)
+    if wrong.any():
+        unfit = np.flatnonzero(wrong.any(axis=1))
         row = unfit[0]
         raise MergeError(
             f"table {schema.name}, rule {rule}: row {gathered.rows[row]} would become "
@@ -210,14 +211,15 @@ def _matched(epoch: _Epoch) -> Values:
     """
     learner, before, gathered = epoch.learner, epoch.before, epoch.gathered
     assert isinstance(learner, Geometry), "rule matched needs the geometry of a gradient learner"
+    change, workers = gathered.total(), gathered.workers
+    shared = np.flatnonzero(workers > 1)
+    q, before, workers = change[shared, 1], before[shared], workers[shared]
     z, n = before[:, 0].astype(np.float64), before[:, 1].astype(np.float64)
-    change = gathered.total()
-    q = change[:, 1]
-    share_touching = gathered.stat_total("touches") / max(1, epoch.events)
-    s = learner.rate(n + q) * q + np.sqrt(share_touching) * gathered.stat_total("contraction")
-    workers = gathered.workers
-    w = learner.weights(before) + matched_share(s, workers) * gathered.stat_total("dw")
-    change[:, 0] = np.where((workers == 1) | (w == 0), change[:, 0], learner.state(w, n + q) - z)
+    share_touching = gathered.stat_total("touches")[shared] / max(1, epoch.events)
+    contraction = gathered.stat_total("contraction")[shared]
+    s = learner.rate(n + q) * q + np.sqrt(share_touching) * contraction
+    w = learner.weights(before) + matched_share(s, workers) * gathered.stat_total("dw")[shared]
+    change[shared, 0] = np.where(w == 0, change[shared, 0], learner.state(w, n + q) - z)
     return change
 
 
@@ -272,11 +274,9 @@ ONE_STREAM: Final = frozenset({"decay", "replace"})
 """Rules that do not commute: what two streams make of a row depends on who commits first."""
 
 
-def _unfit(schema: TableSchema, before: Values, values: Values, after: Values) -> NDArray[np.bool_]:
-    """Return which rows are not finite, or have wrapped around."""
+def _wrong(schema: TableSchema, before: Values, values: Values, after: Values) -> NDArray[np.bool_]:
+    """Return which numbers are not finite, or have wrapped around."""
     if schema.value_dtype.kind == "f":
-        wrong = ~np.isfinite(after)
-    else:
-        wrong = ((values < 0) != (after < before)) & (schema.operation == "add")
-    unfit: NDArray[np.bool_] = wrong.any(axis=1)
-    return unfit
+        return ~np.isfinite(after)
+    wrapped: NDArray[np.bool_] = (values < 0) != (after < before)
+    return wrapped & (schema.operation == "add")
