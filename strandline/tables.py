@@ -111,7 +111,8 @@ class Changes:
 class TableDelta(Changes):
     """What one worker learned in one table: changes, and the per-row sums that its rule needs.
 
-    `stats` are arrays [n]; ftrl under rule `matched` has ``dw`` float32 (change of the weight),
+    `stats` are arrays [n]; ftrl under rule `matched` has ``start`` float32 (the weight before the
+    epoch), ``dw`` float32 (its change),
     ``contraction`` float32 (T_j) and ``touches`` uint32 (k_j).
     """
 

@@ -91,7 +91,7 @@ class Ftrl:
 
     def take_delta(self) -> dict[str, TableDelta]:
         (schema,) = self.tables
-        rows, add, dw, contraction, touches = delta_columns(
+        rows, add, start, dw, contraction, touches = delta_columns(
             self._records[: self._count],
             self._rates,
             read_only(self._bound(), np.float32),
@@ -100,7 +100,7 @@ class Ftrl:
         self._begin_epoch()
         stats: dict[str, NDArray[Any]] = {}
         if self.rules[schema.name] == "matched":
-            stats = {"dw": dw, "contraction": contraction, "touches": touches}
+            stats = {"start": start, "dw": dw, "contraction": contraction, "touches": touches}
         return {schema.name: TableDelta(rows, add, stats)}
 
     def weights(self, zn: Values) -> Floats:

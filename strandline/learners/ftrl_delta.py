@@ -36,6 +36,7 @@ def close_epoch(  # noqa: PLR0917
     position: NDArray[np.int32],
     rows: NDArray[np.uint32],
     add: NDArray[np.float32],
+    started: NDArray[np.float32],
     dw: NDArray[np.float32],
     contraction: NDArray[np.float32],
     touches: NDArray[np.uint32],
@@ -54,7 +55,7 @@ def close_epoch(  # noqa: PLR0917
         [2**bits, 2], as they are at the end of the epoch.
     position
         [2**bits], updated.
-    rows, add, dw, contraction, touches
+    rows, add, started, dw, contraction, touches
         [k], written; `add` [k, 2]. Sums in float64 are rounded to their columns' type.
     """
     for i in range(len(packed)):
@@ -66,6 +67,7 @@ def close_epoch(  # noqa: PLR0917
         add[i, 1] = n - record.n
         end = _merge_weight(np.float64(z), np.float64(n), rates)
         start = _merge_weight(np.float64(record.z), np.float64(record.n), rates)
+        started[i] = start
         dw[i] = end - start
         contraction[i] = record.contraction
         touches[i] = record.touches
@@ -77,6 +79,7 @@ Columns = tuple[
     NDArray[np.float32],
     NDArray[np.float32],
     NDArray[np.float32],
+    NDArray[np.float32],
     NDArray[np.uint32],
 ]
 
@@ -84,7 +87,7 @@ Columns = tuple[
 def delta_columns(
     records: NDArray[Any], rates: Rates, zn: NDArray[np.float32], position: NDArray[np.int32]
 ) -> Columns:
-    """Return rows, add, dw, contraction and touches by slot; `position` forgets the slots."""
+    """Return the columns of `close_epoch` from rows on; `position` forgets the slots."""
     count = len(records)
     packed = np.empty(count, np.uint64)
     slots_and_places(records, packed)
@@ -92,6 +95,7 @@ def delta_columns(
     columns = (
         np.empty(count, np.uint32),
         np.empty((count, 2), np.float32),
+        np.empty(count, np.float32),
         np.empty(count, np.float32),
         np.empty(count, np.float32),
         np.empty(count, np.uint32),

@@ -102,6 +102,11 @@ def largest_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> V
     return out
 
 
+def first_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> Values:
+    """Fill `out` with each row of the first piece that holds it, and return it."""
+    return last_pieces(indices[::-1], pieces[::-1], out)
+
+
 def last_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> Values:
     """Fill `out` with each row of the last piece that holds it, and return it."""
     for index, piece in zip(indices, pieces, strict=True):

@@ -19,6 +19,7 @@ from strandline.errors import MergeError
 from strandline.merge.gathering import (
     Gathered,
     accumulator,
+    first_pieces,
     gather_deltas,
     gather_rows,
     largest_pieces,
@@ -132,7 +133,7 @@ def compose(deltas: Sequence[TableDelta], schema: TableSchema) -> TableDelta:
     """Return the deltas of one table by one worker, in seq order, as one delta.
 
     By the table's operation changes add up, in float64 and rounded once (integers: exactly), or
-    the largest value or the last row is kept. Stats add up.
+    the largest value or the last row is kept. Stats add up, but for ``start``: the first's stands.
 
     Raises
     ------
@@ -150,6 +151,9 @@ def compose(deltas: Sequence[TableDelta], schema: TableSchema) -> TableDelta:
         return sum_pieces(indices, pieces, np.zeros(shape, accumulator(dtype))).astype(dtype)
 
     stats = {name: total([delta.stats[name] for delta in deltas]) for name in first.stats}
+    if "start" in stats:
+        starts = [delta.stats["start"] for delta in deltas]
+        stats["start"] = first_pieces(indices, starts, np.empty_like(stats["start"]))
     pieces = [delta.values for delta in deltas]
     match schema.operation:
         case "add":
@@ -203,11 +207,15 @@ def _mean(epoch: _Epoch) -> Values:
 
 
 def _matched(epoch: _Epoch) -> Values:
-    """w' = w + γ Σ dw_i;  n' = n + Q;  z' = the state that gives w' at n'.
+    """w' = w + γ Σ dw_i - (1 - exp(-S)) (w - w̄);  n' = n + Q;  z' = the state that gives w' at n'.
 
-    S = η(n') Q + sqrt(k/m) T. A row that one worker touched (γ = 1), and one whose w' is 0,
-    take z' = z + Σ dz instead: the first is then what that worker learned, whatever version it
-    stood on and on either side of l1; the second has no other z.
+    w̄ is the mean of the weights that the workers started from, S = η(n') Q + sqrt(k/m) T. What
+    was merged since they started, w - w̄, covers a part of the way that their changes cover again:
+    a hot row gives it back and moves to the mean of the workers' weights, a cold one adds all.
+
+    A row that one worker touched, and one whose w' is 0, take z' = z + Σ dz instead: the first is
+    then what that worker learned, whatever version it stood on and on either side of l1; the second
+    has no other z.
     """
     learner, before, gathered = epoch.learner, epoch.before, epoch.gathered
     assert isinstance(learner, Geometry), "rule matched needs the geometry of a gradient learner"
@@ -215,10 +223,14 @@ def _matched(epoch: _Epoch) -> Values:
     shared = np.flatnonzero(workers > 1)
     q, before, workers = change[shared, 1], before[shared], workers[shared]
     z, n = before[:, 0].astype(np.float64), before[:, 1].astype(np.float64)
-    share_touching = gathered.stat_total("touches")[shared] / max(1, epoch.events)
-    contraction = gathered.stat_total("contraction")[shared]
-    s = learner.rate(n + q) * q + np.sqrt(share_touching) * contraction
-    w = learner.weights(before) + matched_share(s, workers) * gathered.stat_total("dw")[shared]
+
+    def total(name: str) -> Floats:
+        return gathered.stat_total(name)[shared]
+
+    share_touching = total("touches") / max(1, epoch.events)
+    s = learner.rate(n + q) * q + np.sqrt(share_touching) * total("contraction")
+    w = learner.weights(before)
+    w += matched_share(s, workers) * total("dw") + np.expm1(-s) * (w - total("start") / workers)
     change[shared, 0] = np.where(w == 0, change[shared, 0], learner.state(w, n + q) - z)
     return change
 

@@ -192,7 +192,9 @@ def test_the_columns_of_a_delta_have_the_bits_of_their_formulas() -> None:
     rows = np.unique([key % 64 for each in entries[150:] for key, _, _ in each])
     assert delta.rows.tolist() == rows.tolist()
     assert delta.values.tobytes() == (end[rows] - start[rows]).tobytes()
-    dw = learner.weights(end[rows]) - learner.weights(start[rows])
+    before = learner.weights(start[rows])
+    assert delta.stats["start"].tobytes() == before.astype(np.float32).tobytes()
+    dw = learner.weights(end[rows]) - before
     assert delta.stats["dw"].tobytes() == dw.astype(np.float32).tobytes()
     learner.learn(batch_of(events[:1]))
     assert learner.take_delta()["ctr.zn"].rows.tolist() == sorted({key for key, _, _ in entries[0]})
