@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from strandline.features import Batch
 from strandline.spec import CountsSpec, Predicts
-from strandline.tables import Parameters, Rows, SparseTable, TableDelta, TableSchema
+from strandline.sorted_rows import Rows
+from strandline.tables import Parameters, SparseTable, TableDelta, TableSchema
 
 
 class Counts:

@@ -6,7 +6,7 @@ import numpy as np
 
 from strandline.errors import SpecError
 from strandline.features import BIAS_FIELD, Batch
-from strandline.learners.base import Learner
+from strandline.learners.base import Learner, Remembering
 from strandline.learners.counts import Counts
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
@@ -51,6 +51,16 @@ def schemas_of(learners: Mapping[str, Learner]) -> dict[str, TableSchema]:
 def empty_parameters(learners: Mapping[str, Learner]) -> Parameters:
     """Return the parameters of version 0: every table, and no rows."""
     return {name: empty_table(schema) for name, schema in schemas_of(learners).items()}
+
+
+def not_remembered(learners: Mapping[str, Learner]) -> frozenset[str]:
+    """Return the tables of learners whose deltas do not say what rows were before."""
+    return frozenset(
+        schema.name
+        for learner in learners.values()
+        if not isinstance(learner, Remembering)
+        for schema in learner.tables
+    )
 
 
 def one_stream_tables(learners: Mapping[str, Learner]) -> tuple[str, ...]:
