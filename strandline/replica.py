@@ -12,6 +12,7 @@ from strandline.errors import FileMissing
 from strandline.learners.base import Learner
 from strandline.learners.loading import schemas_of
 from strandline.manifest import Manifest
+from strandline.shards import WHOLE, Shard
 from strandline.sorted_rows import ABSENT, Rows, locate_rows, union_of_rows
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest
@@ -52,6 +53,8 @@ class Replica(Generic[Key]):
     ----------
     store, learners, version
         What to stand on.
+    shard
+        Of which rows.
     whole
         Tables of which a second copy, as published, is kept, for learners that do not remember.
     """
@@ -61,10 +64,11 @@ class Replica(Generic[Key]):
         store: Store,
         learners: Mapping[str, Learner],
         version: int,
+        shard: Shard = WHOLE,
         whole: Collection[str] = (),
     ) -> None:
-        self._store, self._learners, self._whole = store, learners, frozenset(whole)
-        self._schemas = schemas_of(learners)
+        self._store, self._learners, self._shard = store, learners, shard
+        self._schemas, self._whole = schemas_of(learners), frozenset(whole)
         self.version = version
         self.local: Parameters = {}
         self.pending: list[Pending[Key]] = []
@@ -99,7 +103,7 @@ class Replica(Generic[Key]):
         Nothing changes if one of the version's files is missing or damaged.
         """
         assert manifest.version == self.version + 1, (manifest.version, self.version)
-        files = read_changes(self._store, manifest, self._schemas)
+        files = read_changes(self._store, manifest, self._schemas, self._shard)
         settled = self._are_the_oldest(files, contained)
         for changes in files:
             self._publish(changes)
@@ -144,7 +148,7 @@ class Replica(Generic[Key]):
             self.push(own.key, own.changes)
 
     def _stand_on(self, version: int) -> None:
-        self.local = parameters_at(self._store, self._learners, version)
+        self.local = parameters_at(self._store, self._learners, version, self._shard)
         self.version = version
         self.pending = []
         self._copies = {name: self.local[name].copy() for name in self._whole}

@@ -104,6 +104,7 @@ class Worker:
             reasons=dict(sorted(epoch.reasons.items())),
             prequential={} if refused else sums,
             event_time_ms=epoch.event_time_ms,
+            time_ms=mark.time_ms,
             tables={} if refused or not epoch.events else tables,
             rejects=b"".join(epoch.rejects),
         )

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.features import Batch
-from strandline.spec import CountsSpec, Predicts
 from strandline.sorted_rows import Rows
+from strandline.spec import CountsSpec, Predicts
 from strandline.tables import Parameters, SparseTable, TableDelta, TableSchema
 
 

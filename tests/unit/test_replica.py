@@ -116,7 +116,7 @@ def test_local_has_the_bits_of_a_full_rebuild(
     store = create_store("memory:", SPEC)
     assert isinstance(store, MemoryStore)
     other = open_stream(store, "other")
-    replica: Replica[int] = Replica(store, learners(), other.version, whole)
+    replica: Replica[int] = Replica(store, learners(), other.version, whole=whole)
     for key, (step, seed) in enumerate(steps):
         made = changes(seed)
         if step.startswith("learn"):
