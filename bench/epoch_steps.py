@@ -7,6 +7,7 @@ from the same start, and the first one's delta stays pending as a worker's own d
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from strandline.merge import Part, merge_table
 from strandline.prepared import Prepared
 from strandline.reader import Follower
 from strandline.replica import Replica
+from strandline.shards import Shard
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.chain import read_manifest
@@ -38,19 +40,17 @@ TABLE: Final = "ctr.zn"
 ENTRIES: Final = 40
 """Entries of an event; each touched slot occurs twice in an epoch."""
 
-WORKER_STEPS: Final = ("take delta", "push", "encode", "adopt")
-"""The steps of each worker; the others are one merger's, the commit's and one reader's."""
+MERGER_STEPS: Final = ("decode", "merge", "delta file", "stage", "merger push", "merger adopt")
 STEPS: Final = (
-    *WORKER_STEPS,
-    "decode",
-    "merge",
-    "delta file",
-    "stage",
-    "merger push",
+    "take delta",
+    "push",
+    "encode",
+    "adopt",
+    *MERGER_STEPS,
     "commit",
-    "merger adopt",
     "reader adopt",
 )
+"""Of one worker, of one merger, then the commit's and one reader's."""
 
 
 def spec(bits: int) -> Spec:
@@ -78,11 +78,13 @@ class Steps:
         Rows that each worker touches in an epoch.
     workers : int
         Their deltas are merged into one.
+    shards : int
+        As many mergers, one after the other here.
     """
 
-    def __init__(self, folder: str, bits: int, rows: int, workers: int) -> None:
+    def __init__(self, folder: str, bits: int, rows: int, workers: int, shards: int) -> None:
         self._bits, self._rows, self._workers = bits, rows, workers
-        self._store = create_store(os.path.join(folder, f"{bits}-{rows}-{workers}"), spec(bits))
+        self._store = create_store(os.path.join(folder, "store"), spec(bits))
         version = open_stream(self._store, STREAM).version
         self._entry = read_manifest(self._store, version).streams[STREAM]
         learners = make_learners(read_spec(self._store))
@@ -90,14 +92,18 @@ class Steps:
         assert isinstance(learner, Ftrl)
         self._learner, self._schemas = learner, schemas_of(learners)
         self._worker: Replica[int] = Replica(self._store, learners, version)
-        self._merger: Replica[str] = Replica(self._store, learners, version)
+        self._mergers: dict[Shard, Replica[str]] = {
+            shard: Replica(self._store, learners, version, shard)
+            for shard in (Shard(number, shards) for number in range(shards))
+        }
         self._reader = Follower(self._store)
         self._learner.bind(self._worker.local)
         self._rng = np.random.default_rng(bits)
         self._seq = 0
 
     def epoch(self) -> dict[str, float]:
-        """Run an epoch of fresh events; return each step's CPU time in ms, of a worker the mean.
+        """Run an epoch of fresh events; return each step's CPU time in ms: of workers and mergers
+        the mean.
 
         CPU time: the wait for the disk is not in it, nor for other programs.
         """
@@ -105,41 +111,56 @@ class Steps:
         self._seq += 1
         clock = _Clock(spent)
         sent = [self._learn(clock, worker) for worker in range(self._workers)]
-        deltas = [WorkerDelta.decode(data) for data in sent]
-        clock("decode")
-        parts = [Part(delta.worker, delta.learned, delta.tables[TABLE]) for delta in deltas]
-        events = sum(part.events for part in parts)
-        table = self._merger.local[TABLE]
-        change = merge_table(self._learner, table.schema, table, parts, events)
-        clock("merge")
-        before = self._entry.positions
-        data = DeltaFile(STREAM, self._entry.run, before, {TABLE: change}).encode(self._schemas)
-        readable = DeltaFile.decode(data, self._schemas).changes
-        clock("delta file")
-        ref = self._store.stage("delta", data)
-        clock("stage")
-        self._merger.push(ref.sha256, readable)
-        clock("merger push")
-        rows = {TABLE: len(change.rows)}
-        file = FileEntry(
-            bytes=ref.bytes, replica=self._merger.version, rows=rows, sha256=ref.sha256, shard=0
-        )
-        version = commit(self._store, self._committable(file, events))
+        files = [
+            self._merge(clock, shard, [data[shard.number] for data in sent])
+            for shard in self._mergers
+        ]
+        clock(None)
+        version = commit(self._store, self._committable(files))
         self._entry = read_manifest(self._store, version).streams[STREAM]
         clock("commit")
         self._worker.catch_up(_everything)
         clock("adopt")
-        self._merger.catch_up(_everything)
+        for merger in self._mergers.values():
+            merger.catch_up(_everything)
         clock("merger adopt")
         self._reader.step()
         clock("reader adopt")
         assert self._reader.model.version == version
-        return {
-            name: ms / self._workers if name in {"take delta", "encode"} else ms
-            for name, ms in spent.items()
-        }
+        of = {"take delta": self._workers, "encode": self._workers}
+        of |= dict.fromkeys(MERGER_STEPS, len(self._mergers))
+        return {name: ms / of.get(name, 1) for name, ms in spent.items()}
 
-    def _learn(self, clock: "_Clock", worker: int) -> bytes:
+    def _merge(self, clock: "_Clock", shard: Shard, sent: Sequence[bytes]) -> FileEntry:
+        merger = self._mergers[shard]
+        clock(None)
+        deltas = [WorkerDelta.decode(data) for data in sent]
+        clock("decode")
+        parts = [Part(delta.worker, delta.learned, delta.tables[TABLE]) for delta in deltas]
+        events = sum(part.events for part in parts)
+        table = merger.local[TABLE]
+        change = merge_table(self._learner, table.schema, table, parts, events)
+        clock("merge")
+        before, changes = self._entry.positions, {TABLE: change}
+        data = DeltaFile(STREAM, self._entry.run, before, changes, shard).encode(self._schemas)
+        readable = DeltaFile.decode(data, self._schemas).changes
+        clock("delta file")
+        ref = self._store.stage("delta", data)
+        clock("stage")
+        merger.push(ref.sha256, readable)
+        clock("merger push")
+        return FileEntry(
+            bytes=ref.bytes,
+            replica=merger.version,
+            rows={TABLE: len(change.rows)},
+            seqs={},
+            sha256=ref.sha256,
+            shard=shard.number,
+            shards=shard.of,
+            time_ms=0,
+        )
+
+    def _learn(self, clock: "_Clock", worker: int) -> list[bytes]:
         batch = self._events()
         self._learner.learn(batch)
         clock(None)
@@ -152,7 +173,8 @@ class Steps:
         else:
             self._worker.reset(tables)
         clock(None)
-        data = self._delta(worker, batch.rows, tables).encode()
+        parts = self._delta(worker, batch.rows, tables).split(len(self._mergers))
+        data = [part.encode() for part in parts]
         clock("encode")
         return data
 
@@ -178,17 +200,18 @@ class Steps:
             reasons={},
             prequential={},
             event_time_ms=(0, 0),
+            time_ms=0,
             tables=tables,
             rejects=b"",
         )
 
-    def _committable(self, file: FileEntry, events: int) -> bytes:
+    def _committable(self, files: list[FileEntry]) -> bytes:
         """A version as of changes that were handed in: its positions move without deltas."""
         first = self._entry.positions["0"]
         prepared = Prepared(
             run=self._entry.run,
             start=self._entry.open,
-            moves=(Span(0, first, first + events),),
+            moves=(Span(0, first, first + 1),),
             seqs={},
             time_ms=0,
             body=TrainBody(
@@ -196,7 +219,7 @@ class Steps:
                 counts=Counts(events=0, learned=0, refused=0, rejected=0),
                 deltas=[],
                 event_time_ms=(0, 0),
-                files=[file],
+                files=files,
                 prequential={},
                 rejects=Rejects(file=None, reasons={}),
             ),

@@ -14,12 +14,14 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from bench.epoch_steps import STEPS, Steps, memory_per_slot
 from bench.figures import ratio, summary
 from bench.output import cell, finish, parser, progress, table
 from bench.reader_speed import batch_speed, single_speed
+
+Size: TypeAlias = tuple[int, int, int, int]
 
 BASE_BITS: Final = 20
 TOUCHED: Final = 100_000
@@ -33,24 +35,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="strandline-scale-") as folder:
         memory = memory_per_slot(folder, options.memory_bits)
         progress(f"memory: {memory}")
-        by_bits = [(bits, options.touched, 2) for bits in options.bits]
-        by_rows = [(options.at_bits, rows, 1) for rows in options.rows]
-        by_workers = [(options.at_bits, options.touched // 5, n) for n in options.workers]
+        bits, touched = options.at_bits, options.touched
+        by_bits = [(bits, touched, 2, 1) for bits in options.bits]
+        by_rows = [(bits, rows, 1, 1) for rows in options.rows]
+        by_workers = [(bits, touched // 5, workers, 1) for workers in options.workers]
+        by_shards = [(bits, touched, 4, shards) for shards in options.shards]
         parts: dict[str, Any] = {
             "table_size": epochs(folder, by_bits, by_bits[options.bits.index(base)], options.turns),
             "touched_rows": epochs(folder, by_rows, by_rows[-1], options.turns),
             "workers": epochs(folder, by_workers, by_workers[0], options.turns),
+            "shards": epochs(folder, by_shards, by_shards[0], options.turns),
             "memory_bytes_per_slot": memory,
             "predict": [batch_speed(bits, options.turns) for bits in options.predict_bits],
-            "single": single_speed(folder, options.at_bits, options.turns, options.seconds),
+            "single": single_speed(folder, bits, options.turns, options.seconds),
         }
     finish("scale", parts, page(parts, base), options)
 
 
-def epochs(
-    folder: str, sizes: Sequence[tuple[int, int, int]], base: tuple[int, int, int], turns: int
-) -> list[dict[str, Any]]:
-    """Run epochs of (bits, rows, workers), in turns; return the steps' times in ms of each."""
+def epochs(folder: str, sizes: Sequence[Size], base: Size, turns: int) -> list[dict[str, Any]]:
+    """Run epochs of (bits, rows, workers, shards), in turns; return the times in ms of each."""
     jobs = []
     for at, size in enumerate(sizes):
         place = os.path.join(folder, f"{len(os.listdir(folder))}-{at}")
@@ -70,11 +73,12 @@ def epochs(
             "bits": bits,
             "rows": rows,
             "workers": workers,
+            "shards": shards,
             "total_ms": summary(total),
             "ratio": ratio(total, compared),
             "steps_ms": {step: summary([steps[step] for steps in each]) for step in STEPS},
         }
-        for (bits, rows, workers), each, total in zip(sizes, taken, totals, strict=True)
+        for (bits, rows, workers, shards), each, total in zip(sizes, taken, totals, strict=True)
     ]
 
 
@@ -90,6 +94,8 @@ def page(parts: dict[str, Any], base: int) -> str:
             _steps(parts["touched_rows"], "rows", lambda job: f"{job['rows']:,}", "the last"),
             f"By workers: each touches {parts['workers'][0]['rows']:,} rows",
             _steps(parts["workers"], "workers", lambda job: str(job["workers"]), "the first"),
+            f"By shards: four workers touch {TOUCHED:,} rows each; one merger",
+            _steps(parts["shards"], "shards", lambda job: str(job["shards"]), "the first"),
             "Bytes of memory per slot of an ftrl table",
             table(list(memory), [[f"{bytes_:.1f}" for bytes_ in memory.values()]]),
             "Events/s that one core predicts",
@@ -139,10 +145,11 @@ def _options() -> Namespace:
     options = arguments.parse_args()
     options.at_bits, options.memory_bits, options.seconds = 22, MEMORY_BITS, 2.0
     options.rows, options.workers = [1_000, 10_000, 100_000, 1_000_000], [1, 2, 8, 32]
+    options.shards = [1, 2, 4]
     options.predict_bits = [18, 22, 24]
     if options.brief:
         options.bits, options.touched, options.turns, options.seconds = [10, 12], 500, 1, 0.3
-        options.rows, options.workers = [100, 1_000], [1, 2]
+        options.rows, options.workers, options.shards = [100, 1_000], [1, 2], [1, 2]
         options.at_bits, options.memory_bits, options.predict_bits = 12, 22, [12]
     return options
 
