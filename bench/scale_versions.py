@@ -140,8 +140,9 @@ def stage_and_commit(store: Store) -> Iterator[int]:
         changes = {"popularity.counts": Changes(row, add)}
         delta = DeltaFile("events", stream.run, {"0": position}, changes).encode(schemas)
         ref = store.stage("delta", delta)
-        file = {"bytes": ref.bytes, "replica": 0, "rows": {"popularity.counts": 1}}
-        body = EMPTY | {"files": [file | {"sha256": ref.sha256, "shard": 0}]}
+        file = {"bytes": ref.bytes, "replica": 0, "rows": {"popularity.counts": 1}, "seqs": {}}
+        file |= {"sha256": ref.sha256, "shard": 0, "shards": 1, "time_ms": 0}
+        body = EMPTY | {"files": [file]}
         committable = {
             "after": {"0": position + 1},
             "before": {"0": position},

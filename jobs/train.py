@@ -1,7 +1,9 @@
 """Learn a model from a Kafka topic; every version is one atomic commit of an exact prefix of it.
 
-    Kafka ─ BlockSource ─ EpochMarker ─ Worker ×n ══ EpochCut ─ Merger ─ ModelStoreSink
-            Java          Java          Python       Java       Python   Java: Writer ─ Committer
+    Kafka ─ BlockSource ─ EpochMarker ─ Worker ×n ══ by shard ══ EpochCut ─ Merger ×S
+            Java          Java          Python                   Java       Python
+                                          ══ EpochCut ─ Join ─ ModelStoreSink
+                                             Java       Python Java: Writer ─ Committer
 
 `strandline run` starts this file on this machine; on a cluster it is submitted with the same
 arguments:
@@ -16,10 +18,11 @@ from strandline.spec import Spec
 from strandline.store import create_store
 from strandline_flink.environment import environment
 from strandline_flink.execution import execute, job_process
-from strandline_flink.operators import Learn, Merge
+from strandline_flink.operators import Join, Learn, Merge
 from strandline_flink.options import JobOptions
 from strandline_flink.topology import (
     all_in_one,
+    by_shard,
     java,
     job_settings,
     process,
@@ -33,19 +36,24 @@ def main(options: JobOptions) -> None:
     spec = Spec.load(options.spec)
     create_store(options.store_url, spec)
     env = environment(options)
-    settings, workers = job_settings(options, spec), options.parallelism
+    settings = job_settings(options, spec)
+    workers, shards = options.parallelism, options.shards
     here = (options.store_url, options.stream)
 
     # Events of one partition, joined into blocks that carry their positions [from, to).
     blocks = read(env, "BlockSource", java().BlockSource(settings), workers)
     # START with the version of this run's open; MARK with the positions at each barrier.
     marked = through(blocks, "EpochMarker", java().EpochMarker(settings), workers)
-    # Local parameters; one delta per MARK, then the newest version is taken up.
-    deltas = process(marked, "Worker", Learn(*here), workers)
+    # Local parameters; a delta per MARK and shard, then the newest version is taken up.
+    deltas = process(marked, "Worker", Learn(*here, shards), workers)
     # CUT at the aligned barrier: everything before it is of this epoch.
-    cut = through(all_in_one(deltas), "EpochCut", java().EpochCut(), 1)
-    # The deltas of an epoch become one, staged durably where nobody reads it yet: PREPARE.
-    prepared = process(cut, "Merger", Merge(*here), 1)
+    cut = through(by_shard(deltas), "EpochCut", java().EpochCut(), shards)
+    # The deltas of a shard become one, staged durably where nobody reads it yet: PREPARE.
+    prepared = process(cut, "Merger", Merge(*here), shards)
+    if shards > 1:
+        # What all shards prepared up to a barrier that is aligned over them is one epoch.
+        joint = through(all_in_one(prepared), "JointCut", java().EpochCut(), 1)
+        prepared = process(joint, "Join", Join(*here), 1)
     # Positions are checked, and version head + 1 is created exclusively: COMMIT.
     store(prepared, "ModelStore", java().ModelStoreSink(settings))
 

@@ -19,13 +19,14 @@ from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import Manifest, TrainBody
+from strandline.shards import WHOLE, Shard, shard_table
 from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
 from strandline.tables import (
+    Changes,
     DenseTable,
     Parameters,
-    SparseTable,
     Table,
     TableSchema,
     apply_changes,
@@ -43,18 +44,24 @@ def read_spec(store: Store) -> Spec:
     return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
 
 
-def read_changes(store: Store, manifest: Manifest, schemas: Schemas) -> list[ModelChanges]:
-    """Return the changes that a version makes, in the order in which everybody applies them."""
+def read_changes(
+    store: Store, manifest: Manifest, schemas: Schemas, shard: Shard = WHOLE
+) -> list[ModelChanges]:
+    """Return the changes that a version makes, in the order in which everybody applies them.
+
+    Of a shard only those of its rows; files without any are not read.
+    """
     if not isinstance(manifest.body, TrainBody):
         return []
-    return [
-        DeltaFile.decode(store.read("delta", file.ref), schemas).changes
-        for file in manifest.body.files
-    ]
+    files = [file for file in manifest.body.files if shard.meets(Shard(file.shard, file.shards))]
+    changes = [DeltaFile.decode(store.read("delta", file.ref), schemas).changes for file in files]
+    return [{name: shard.select(change) for name, change in each.items()} for each in changes]
 
 
-def parameters_at(store: Store, learners: Mapping[str, Learner], version: int) -> Parameters:
-    """Return the parameters of a version, to be changed freely by the caller.
+def parameters_at(
+    store: Store, learners: Mapping[str, Learner], version: int, shard: Shard = WHOLE
+) -> Parameters:
+    """Return the parameters of a version, to be changed freely by the caller; a shard's if asked.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def parameters_at(store: Store, learners: Mapping[str, Learner], version: int) -
     while True:
         bases = store.bases()
         try:
-            return _fold(store, learners, [at for at in bases if at <= version], version)
+            return _fold(store, learners, [at for at in bases if at <= version], version, shard)
         except FileMissing as error:
             now = store.bases()
             if now == bases:
@@ -91,30 +98,34 @@ def _gone(store: Store, version: int, oldest: int) -> VersionGone:
 
 
 def _fold(
-    store: Store, learners: Mapping[str, Learner], bases: Sequence[int], version: int
+    store: Store,
+    learners: Mapping[str, Learner],
+    bases: Sequence[int],
+    version: int,
+    shard: Shard,
 ) -> Parameters:
     """Add the deltas up to the version to the newest of the bases that is sound."""
     schemas = schemas_of(learners)
-    start, parameters = _newest_sound(store, learners, bases)
+    start, parameters = _newest_sound(store, learners, bases, shard)
     for at in range(start + 1, version + 1):
-        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas))
+        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas, shard))
     return parameters
 
 
 def _newest_sound(
-    store: Store, learners: Mapping[str, Learner], bases: Sequence[int]
+    store: Store, learners: Mapping[str, Learner], bases: Sequence[int], shard: Shard
 ) -> tuple[int, Parameters]:
     """Return the newest base that is sound, with its version; genesis if there is none."""
     for at in sorted(bases, reverse=True):
         try:
-            return at, read_base(store, at, learners)
+            return at, read_base(store, at, learners, shard)
         except FileMissing:
             continue  # removed since it was listed
         except StoreDamaged as error:
             _log.warning(
                 "base %d is passed over: %s; remove the file, opening works without it", at, error
             )
-    return 0, empty_parameters(learners)
+    return 0, empty_parameters(learners, shard)
 
 
 def encode_base(version: int, manifest: bytes, parameters: Parameters) -> bytes:
@@ -134,8 +145,10 @@ def encode_base(version: int, manifest: bytes, parameters: Parameters) -> bytes:
     return encode(tensors, metadata)
 
 
-def read_base(store: Store, version: int, learners: Mapping[str, Learner]) -> Parameters:
-    """Read a base and check all of it; `StoreDamaged` says what does not fit."""
+def read_base(
+    store: Store, version: int, learners: Mapping[str, Learner], shard: Shard = WHOLE
+) -> Parameters:
+    """Read a base, of a shard if asked, and check all of it; `StoreDamaged` says what is wrong."""
     tensors, metadata = decode(store.base(version))
     if set(metadata) != METADATA_KEYS or metadata["format"] != FORMAT:
         raise StoreDamaged(
@@ -156,18 +169,23 @@ def read_base(store: Store, version: int, learners: Mapping[str, Learner]) -> Pa
     expected = {name for schema in schemas.values() for name in _tensor_names(schema)}
     if set(tensors) != expected:
         raise StoreDamaged(f"base has tensors {sorted(tensors)}, expected {sorted(expected)}")
-    return {name: _table(schema, tensors) for name, schema in schemas.items()}
+    return {name: _table(schema, tensors, shard) for name, schema in schemas.items()}
 
 
-def _table(schema: TableSchema, tensors: Tensors) -> Table:
+def _table(schema: TableSchema, tensors: Tensors, shard: Shard) -> Table:
     values = tensors[f"{schema.name}/values"]
     if not np.all(np.isfinite(values)):
         raise StoreDamaged(f"table {schema.name}: base holds numbers that are not finite")
     try:
-        if schema.row_count is not None:
+        if schema.row_count is not None and shard == WHOLE:
             return DenseTable(schema, values.copy())
-        table = SparseTable(schema)
-        table.assign(tensors[f"{schema.name}/rows"], values)
+        table = shard_table(schema, shard)
+        if schema.row_count is None:
+            rows = tensors[f"{schema.name}/rows"]
+        else:
+            rows = np.arange(schema.row_count, dtype=schema.row_dtype)
+        mine = shard.select(Changes(rows, values))
+        table.assign(mine.rows, mine.values)
     except ValueError as error:
         raise StoreDamaged(f"base: {error}") from error
     return table

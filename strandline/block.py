@@ -38,11 +38,13 @@ class Mark:
     """The end of an epoch at one worker's input.
 
     `moves` has one span for each partition that sent a block since the mark before.
-    `checkpoint` is Flink's number of the epoch's end, None outside Flink.
+    `checkpoint` is Flink's number of the epoch's end, None outside Flink. `time_ms` is when it was
+    made, in ms since 1970.
     """
 
     checkpoint: int | None
     moves: tuple[Span, ...]
+    time_ms: int = 0
 
 
 def join_spans(spans: Sequence[Span]) -> tuple[Span, ...]:

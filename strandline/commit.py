@@ -90,7 +90,8 @@ def superseded(stream: str, run: str, head: int, entry: StreamEntry | None) -> S
     holder = "no run" if entry is None else f"run {entry.run} (open at version {entry.open})"
     return Superseded(
         f"stream {stream}: this is run {run}, but at version {head} the stream is held by"
-        f" {holder}; nothing is lost: let that run go on, or start again"
+        f" {holder}; nothing is lost: let that run go on, or start again from"
+        " head, without a savepoint"
     )
 
 

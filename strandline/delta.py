@@ -1,9 +1,9 @@
-"""Delta files: the merged change of one epoch, as a version names it.
+"""Delta files: the merged change of one shard and epoch, as a version names it.
 
 A safetensors file with, per changed table, `<table>/rows` (sorted, unique row ids) and one tensor
 of values, in the table's dtype, which is named after the operation that applies it: `<table>/add`,
 `<table>/max` or `<table>/set`. The metadata says whose epoch it is, so that garbage can be told
-from what is still in doubt.
+from what is still in doubt, and of which shard its rows are.
 """
 
 import json
@@ -13,6 +13,8 @@ from typing import Final, TypeAlias
 
 from strandline.canonical import canonical_json
 from strandline.errors import DeltaDamaged, StoreDamaged
+from strandline.limits import SHARDS_MAX
+from strandline.shards import WHOLE, Shard
 from strandline.tables import Changes, TableSchema
 from strandline.tensors import Tensors, decode, encode
 
@@ -31,6 +33,7 @@ class DeltaFile:
     run: str
     before: Mapping[str, int]
     changes: ModelChanges
+    shard: Shard = WHOLE
 
     def encode(self, schemas: Schemas) -> bytes:
         """Return the file: the same bytes for the same content. Empty tables are left out.
@@ -46,8 +49,8 @@ class DeltaFile:
             "before": canonical_json(dict(self.before)).decode("ascii"),
             "format": FORMAT,
             "run": self.run,
-            "shard": "0",
-            "shards": "1",
+            "shard": str(self.shard.number),
+            "shards": str(self.shard.of),
             "stream": self.stream,
         }
         return encode(tensors, metadata)
@@ -61,16 +64,22 @@ class DeltaFile:
         DeltaDamaged
             If it is no such file, or holds anything that cannot be applied to these tables:
             unknown names, another operation than the table's, other dtypes or shapes, rows
-            unsorted, repeated or out of range, a value that is not finite.
+            unsorted, repeated, out of range or of another shard, a value that is not finite.
         """
         try:
             tensors, metadata = decode(data)
         except StoreDamaged as error:
             raise DeltaDamaged(f"delta file: {error}") from error
-        origin = _origin(metadata)
+        origin, shard = _origin(metadata), _shard(metadata)
         tables = sorted({tensor.rpartition("/")[0] for tensor in tensors})
         changes = {name: _changes(_schema(name, schemas), tensors) for name in tables}
-        return cls(origin.stream, origin.run, origin.before, changes)
+        for name, change in changes.items():
+            if shard != WHOLE and not shard.holds(change.rows).all():
+                raise DeltaDamaged(
+                    f"table {name!r}: rows of other shards in the file of shard {shard.number} of"
+                    f" {shard.of}"
+                )
+        return cls(origin.stream, origin.run, origin.before, changes, shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,17 @@ def _origin(metadata: Mapping[str, str]) -> Origin:
             f" this release reads format {FORMAT!r} with {sorted(METADATA_KEYS)}"
         )
     return Origin(metadata["stream"], metadata["run"], _positions(metadata["before"]))
+
+
+def _shard(metadata: Mapping[str, str]) -> Shard:
+    index, count = metadata["shard"], metadata["shards"]
+    known = {str(number): number for number in range(SHARDS_MAX + 1)}
+    if index not in known or count not in known or known[index] >= known[count]:
+        raise DeltaDamaged(
+            f"delta file: shard {index[:20]!r} of {count[:20]!r}, expected 1 to {SHARDS_MAX}"
+            " shards, numbered from 0"
+        )
+    return Shard(known[index], known[count])
 
 
 def _positions(text: str) -> dict[str, int]:

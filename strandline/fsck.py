@@ -26,7 +26,8 @@ from strandline.errors import FileMissing, SpecError, StoreDamaged
 from strandline.garbage import StagedFile, files_of, is_settled, staged_data
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, make_learners, schemas_of
-from strandline.manifest import FileRef, Manifest
+from strandline.manifest import FileRef, Manifest, TrainBody
+from strandline.shards import Shard
 from strandline.spec import Spec
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import (
@@ -217,7 +218,7 @@ class _Walk:
             data = self._read(manifest.version, kind, ref)
             complete &= data is not None
             if kind == "delta":
-                foldable &= data is not None and self._fold(manifest.version, data)
+                foldable &= data is not None and self._fold(manifest, ref, data)
         self.gone += not complete and manifest.version <= self._covered
         return foldable
 
@@ -234,16 +235,20 @@ class _Walk:
         self.file_bytes += len(data)
         return data
 
-    def _fold(self, version: int, data: bytes) -> bool:
+    def _fold(self, manifest: Manifest, ref: FileRef, data: bytes) -> bool:
         if self._learners is None:
             return False
         try:
-            changes = DeltaFile.decode(data, schemas_of(self._learners)).changes
+            file = DeltaFile.decode(data, schemas_of(self._learners))
         except StoreDamaged as error:
-            self._damaged(f"a delta of version {version}", error)
+            self._damaged(f"a delta of version {manifest.version}", error)
             return False
+        if (ref.sha256, file.shard) not in _shards_named(manifest):
+            shard = f"shard {file.shard.number} of {file.shard.of}"
+            problem = f"says {shard}, the version another one"
+            self._damaged(f"delta {ref.sha256}, named by version {manifest.version}", problem)
         if self._parameters is not None:
-            apply_changes(self._parameters, [changes])
+            apply_changes(self._parameters, [file.changes])
         return True
 
     def _check_base(self, version: int) -> None:
@@ -268,3 +273,10 @@ class _Walk:
         found = sha256_hex(self._store.base(version))
         if found != expected:
             raise StoreDamaged(f"has SHA-256 {found}, folding the deltas gives {expected}")
+
+
+def _shards_named(manifest: Manifest) -> set[tuple[str, Shard]]:
+    """Return which shard a version says that each of its delta files is of."""
+    body = manifest.body
+    files = body.files if isinstance(body, TrainBody) else []
+    return {(file.sha256, Shard(file.shard, file.shards)) for file in files}

@@ -21,6 +21,7 @@ NAME_PATTERN: Final = "^[a-z0-9][a-z0-9._-]{0,62}$"
 TABLE_BITS_MAX: Final = 28
 SKLEARN_BITS_MAX: Final = 22  # every mini-batch costs the whole table
 LEARNERS_MAX: Final = 16
+SHARDS_MAX: Final = 128
 FEATURES_MAX: Final = 1024
 
 OPENS_CONTESTED: Final = 8

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from strandline.canonical import canonical_json
 from strandline.errors import StoreDamaged
-from strandline.limits import MANIFEST_BYTES_MAX, NAME_PATTERN, VERSION_MAX
+from strandline.limits import MANIFEST_BYTES_MAX, NAME_PATTERN, SHARDS_MAX, VERSION_MAX
 from strandline.structs import ready
 
 FORMAT: Final = 1
@@ -115,13 +115,24 @@ class DeltaEntry(_Part, frozen=True):
 
 
 class FileEntry(_Part, frozen=True):
-    """One delta file: `replica` is the version its merger stood on, `rows` counts per table."""
+    """One delta file, of shard `shard` of `shards`.
+
+    `replica` is the version its merger stood on, `rows` counts per table, `seqs` the newest delta
+    of each worker that was merged into it, `time_ms` the time at which it was merged.
+    """
 
     bytes: Count
     replica: Version
     rows: dict[Text, Count]
+    seqs: dict[Index, Count]
     sha256: Sha256
     shard: Count
+    shards: Annotated[int, Meta(ge=1, le=SHARDS_MAX)]
+    time_ms: Count
+
+    def __post_init__(self) -> None:
+        if self.shard >= self.shards:
+            raise ValueError(f"a file of shard {self.shard}, the last is {self.shards - 1}")
 
     @property
     def ref(self) -> FileRef:
@@ -172,6 +183,9 @@ class TrainBody(_Part, frozen=True):
             raise ValueError(f"counts are {self.counts}, the deltas' sums are {sums}")
         if sum(self.rejects.reasons.values()) != sums.rejected:
             raise ValueError(f"{sums.rejected} events rejected, reasons: {self.rejects.reasons}")
+        shards = [file.shard for file in self.files]
+        if shards != sorted(shards) or len({file.shards for file in self.files}) > 1:
+            raise ValueError(f"files of shards {shards}, expected them in order and of one count")
 
 
 Body = TrainBody | OpenBody | GenesisBody

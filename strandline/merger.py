@@ -1,39 +1,37 @@
-"""A merger: makes one change of the workers' deltas of a cut, and prepares it."""
+"""A merger: makes one change of the workers' deltas of a cut, for one shard, and stages it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+
+from msgspec import structs
 
 from strandline.base import read_spec
-from strandline.block import Span, join_spans
+from strandline.block import Span
 from strandline.delta import DeltaFile, ModelChanges
-from strandline.errors import Gap
 from strandline.learners.base import Learner
 from strandline.learners.loading import make_learners, schemas_of
-from strandline.manifest import (
-    Counts,
-    DeltaEntry,
-    FileEntry,
-    FileRef,
-    Manifest,
-    Prequential,
-    Rejects,
-    TrainBody,
-)
+from strandline.manifest import FileEntry, Manifest, TrainBody
 from strandline.merge import Part, compose, merge_table
-from strandline.prepared import Prepared
-from strandline.prequential import add_sums
+from strandline.prepared import (
+    Prepared,
+    PreparedShard,
+    join_moves,
+    newest_seqs,
+    newest_time_ms,
+    prepared_from,
+)
 from strandline.replica import Replica
+from strandline.shards import WHOLE, Shard
 from strandline.store.base import Store
 from strandline.tables import Changes, Parameters, TableSchema
 from strandline.worker_delta import WorkerDelta
 
 
 class Merger:
-    """The merger of a stream's job.
+    """The merger of one shard of a stream's job.
 
     It stands on a published version plus its own files that no adopted version names yet, so that
     rules which need the parameters they change see every cut before this one. It takes up
-    published versions only between cuts.
+    published versions only between cuts. It holds the rows of its shard and no others.
 
     Parameters
     ----------
@@ -41,10 +39,12 @@ class Merger:
         Where versions are read from and files are staged.
     stream
         Name of the stream.
+    shard
+        The rows that it merges. Every delta that is added holds rows of this shard only.
     """
 
-    def __init__(self, store: Store, stream: str) -> None:
-        self._store, self._stream = store, stream
+    def __init__(self, store: Store, stream: str, shard: Shard = WHOLE) -> None:
+        self._store, self._stream, self._shard = store, stream, shard
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
         self._run, self._start = "", 0
@@ -55,7 +55,7 @@ class Merger:
         """Begin a run on the parameters of a version; every worker's START says the same."""
         if self._replica is None:
             self._run, self._start = run, version
-            self._replica = Replica(self._store, self._learners, version)
+            self._replica = Replica(self._store, self._learners, version, self._shard)
         started = (self._run, self._start)
         assert started == (run, version), f"started as {started}, then as {(run, version)}"
 
@@ -64,7 +64,7 @@ class Merger:
         assert self._replica is not None, "start comes before the first delta"
         self._waiting.setdefault(delta.worker, []).append(delta)
 
-    def cut(self, checkpoint: int | None, time_ms: int) -> Prepared:
+    def cut(self) -> PreparedShard:
         """Merge what was added since the last cut, and write it where nobody reads it yet.
 
         The files are durable when this returns. The result depends on the deltas and on the
@@ -84,20 +84,19 @@ class Merger:
             for delta in sorted(self._waiting[worker], key=lambda delta: delta.seq)
         ]
         self._waiting = {}
-        moves = _join_moves(delta.moves for delta in deltas)
+        moves, time_ms = join_moves(deltas), newest_time_ms(deltas)
         if self._replica is not None:
             self._replica.catch_up(self._contained)
-        files = self._stage(self._merge(deltas, time_ms), moves)
+        changes = self._merge(deltas, time_ms)
+        files = self._stage(changes, moves, newest_seqs(deltas), time_ms)
         rejects = b"".join(delta.rejects for delta in deltas)
-        rejects_file = self._store.stage("rejects", rejects) if rejects else None
-        counted = [delta for delta in deltas if delta.seq]
-        return Prepared(
+        return PreparedShard(
             run=self._run,
             start=self._start,
-            moves=moves,
-            seqs={str(delta.worker): delta.seq for delta in counted},
-            time_ms=time_ms,
-            body=_body(checkpoint, counted, files, rejects_file),
+            shard=self._shard,
+            deltas=tuple(delta.header for delta in deltas),
+            files=tuple(files),
+            rejects=self._store.stage("rejects", rejects) if rejects else None,
         )
 
     def prepare(self, changes: Mapping[str, Changes], move: Span, time_ms: int) -> Prepared:
@@ -108,15 +107,10 @@ class Merger:
         DeltaDamaged
             If the changes cannot be added to the tables of the spec.
         """
-        files = self._stage(changes, (move,))
-        return Prepared(
-            run=self._run,
-            start=self._start,
-            moves=(move,),
-            seqs={},
-            time_ms=time_ms,
-            body=_body(None, [], files, None),
-        )
+        assert self._shard == WHOLE, "changes that are handed in are not split"
+        files = self._stage(changes, (move,), {}, time_ms)
+        prepared = prepared_from(self._run, self._start, [], files)
+        return structs.replace(prepared, moves=(move,), time_ms=time_ms)
 
     def forget(self) -> None:
         """Give up the deltas added since the last cut, and every file that is still pending."""
@@ -137,13 +131,20 @@ class Merger:
                     changes[schema.name] = change
         return changes
 
-    def _stage(self, changes: Mapping[str, Changes], moves: Sequence[Span]) -> list[FileEntry]:
+    def _stage(
+        self,
+        changes: Mapping[str, Changes],
+        moves: Sequence[Span],
+        seqs: dict[str, int],
+        time_ms: int,
+    ) -> list[FileEntry]:
         changed = {name: change for name, change in changes.items() if len(change.rows)}
         if not changed:
             return []
         assert self._replica is not None, "start comes before the first change"
         before = {str(move.partition): move.first for move in moves}
-        data = DeltaFile(self._stream, self._run, before, changed).encode(self._schemas)
+        file = DeltaFile(self._stream, self._run, before, changed, self._shard)
+        data = file.encode(self._schemas)
         # The replica takes up what readers will read, so that all of them hold the same bits.
         readable = DeltaFile.decode(data, self._schemas).changes
         ref = self._store.stage("delta", data)
@@ -151,8 +152,11 @@ class Merger:
             bytes=ref.bytes,
             replica=self._replica.version,
             rows={name: len(change.rows) for name, change in sorted(readable.items())},
+            seqs=seqs,
             sha256=ref.sha256,
-            shard=0,
+            shard=self._shard.number,
+            shards=self._shard.of,
+            time_ms=time_ms,
         )
         self._replica.push(ref.sha256, readable)
         return [entry]
@@ -176,72 +180,3 @@ def _merge_one(
         parts.append(Part(worker, sum(delta.learned for delta in own), composed))
     events = sum(part.events for part in parts)
     return merge_table(learner, schema, local[schema.name], parts, events, time_ms=time_ms)
-
-
-def _join_moves(moves: Iterable[Sequence[Span]]) -> tuple[Span, ...]:
-    """Return one span per partition.
-
-    A cut holds several moves of a partition when a checkpoint between them was aborted.
-    """
-    joined = join_spans(sorted(move for some in moves for move in some))
-    for before, span in pairwise(joined):
-        if before.partition == span.partition:
-            raise Gap(
-                f"partition {span.partition} moved to {before.end} and then from {span.first} to"
-                f" {span.end} within one cut; start again: the job goes on from the store's"
-                " positions"
-            )
-    return joined
-
-
-def _body(
-    checkpoint: int | None,
-    deltas: Sequence[WorkerDelta],
-    files: list[FileEntry],
-    rejects_file: FileRef | None,
-) -> TrainBody:
-    """Describe a cut; `deltas` are by worker, then by seq."""
-    reasons: dict[str, int] = {}
-    for delta in deltas:
-        for reason, count in delta.reasons.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    times_ms = [at for delta in deltas for at in delta.event_time_ms if at]
-    events = sum(delta.events for delta in deltas)
-    learned = sum(delta.learned for delta in deltas)
-    rejected = sum(delta.rejected for delta in deltas)
-    return TrainBody(
-        checkpoint=checkpoint,
-        counts=Counts(
-            events=events,
-            learned=learned,
-            refused=events - learned - rejected,
-            rejected=rejected,
-        ),
-        deltas=[_entry(delta) for delta in deltas],
-        event_time_ms=(min(times_ms, default=0), max(times_ms, default=0)),
-        files=files,
-        prequential=_add_prequential(deltas),
-        rejects=Rejects(file=rejects_file, reasons=dict(sorted(reasons.items()))),
-    )
-
-
-def _add_prequential(deltas: Sequence[WorkerDelta]) -> dict[str, Prequential]:
-    names = sorted({name for delta in deltas for name in delta.prequential})
-    return {
-        name: add_sums(delta.prequential[name] for delta in deltas if name in delta.prequential)
-        for name in names
-    }
-
-
-def _entry(delta: WorkerDelta) -> DeltaEntry:
-    return DeltaEntry(
-        adopted=delta.adopted,
-        events=delta.events,
-        learned=delta.learned,
-        pending=list(delta.pending),
-        refused=delta.refused,
-        rejected=delta.rejected,
-        seq=delta.seq,
-        spans=[(span.partition, span.first, span.end) for span in delta.spans],
-        worker=delta.worker,
-    )

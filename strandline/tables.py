@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from strandline import row_index, row_kernels
 from strandline.arrays import read_only, zeros
+from strandline.sorted_rows import ABSENT, Rows, locate_rows
 
-Rows = NDArray[np.unsignedinteger[Any]]
 Values = NDArray[Any]
 
 Operation = Literal["add", "max", "set"]
@@ -112,20 +112,22 @@ class TableDelta(Changes):
     """What one worker learned in one table: changes, and the per-row sums that its rule needs.
 
     `stats` are arrays [n]; ftrl under rule `matched` has ``start`` float32 (the weight before the
-    epoch), ``dw`` float32 (its change),
-    ``contraction`` float32 (T_j) and ``touches`` uint32 (k_j).
+    epoch), ``dw`` float32 (its change), ``contraction`` float32 (T_j) and ``touches`` uint32 (k_j).
+    `before` are the rows' values [n, width] when the epoch began, of a learner that remembers them;
+    they stay with the worker.
     """
 
     stats: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    before: Values | None = None
 
     @property
     def finite(self) -> bool:
-        """Whether every number is finite, the stats' too."""
+        """Whether every number that changes anything is finite, the stats' too."""
         return all(bool(np.isfinite(a).all()) for a in (self.values, *self.stats.values()))
 
     @property
     def nbytes(self) -> int:
-        """The bytes that the arrays take, the stats' too."""
+        """The bytes that the merger gets, the stats' too."""
         return sum(a.nbytes for a in (self.rows, self.values, *self.stats.values()))
 
 
@@ -179,7 +181,7 @@ def apply_to_rows(schema: TableSchema, rows: Rows, values: Values, change: Chang
     if schema.operation == "add":
         row_kernels.add(values, *_inputs(at, change.values))
         return
-    hit = at != row_kernels.ABSENT
+    hit = at != ABSENT
     before, new = values[at[hit]], change.values[hit]
     values[at[hit]] = _raised(before, new) if schema.operation == "max" else new
 
@@ -202,15 +204,6 @@ def same_changes(one: Mapping[str, Changes], other: Mapping[str, Changes]) -> bo
 
 def _bits(values: Values) -> NDArray[np.uint8]:
     return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-
-
-def union_of_rows(pieces: Iterable[Rows]) -> Rows | None:
-    """Return the rows of any of the pieces, sorted and unique as they are; None of no piece."""
-    some = list(pieces)
-    if len(some) < 2:
-        return some[0] if some else None
-    union: Rows = np.unique(np.concatenate(some))
-    return union
 
 
 class DenseTable:
@@ -343,16 +336,6 @@ def _gather(values: Values, rows: NDArray[Any]) -> Values:
     out = np.empty((len(rows), values.shape[1]), values.dtype)
     row_kernels.gather(read_only(values, values.dtype), read_only(rows, rows.dtype), out)
     return out
-
-
-def locate_rows(rows: Rows, piece: Rows) -> NDArray[np.int64]:
-    """Return where each row of `piece` lies in `rows`, -1 if it does not; both are sorted.
-
-    Costs one walk over both.
-    """
-    found = np.empty(len(piece), np.int64)
-    row_kernels.locate(read_only(rows, rows.dtype), read_only(piece, piece.dtype), found)
-    return found
 
 
 def empty_table(schema: TableSchema) -> Table:

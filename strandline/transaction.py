@@ -39,7 +39,7 @@ from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
 from strandline.opening import append_open
-from strandline.prepared import Prepared
+from strandline.prepared import Prepared, join_shards
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.tables import Changes
@@ -245,8 +245,8 @@ class Transaction:
     def _cut(self) -> Prepared:
         stream, begin = self._stream, self._stream.position
         moves = (Span(PARTITION, begin, self._end),) if self._end > begin else ()
-        stream._merger.add(stream._worker.mark(Mark(None, moves)))
-        return stream._merger.cut(None, stream._clock_ms())
+        stream._merger.add(stream._worker.mark(Mark(None, moves, stream._clock_ms())))
+        return join_shards(stream._store, stream.name, [stream._merger.cut()], None)
 
     def _hand_in(self, delta: Mapping[str, Changes]) -> Prepared:
         stream, begin = self._stream, self._stream.position

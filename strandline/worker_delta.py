@@ -11,6 +11,7 @@ from strandline.block import Span
 from strandline.canonical import canonical_json
 from strandline.errors import DeltaDamaged
 from strandline.manifest import Prequential
+from strandline.shards import Shard
 from strandline.structs import ready
 from strandline.tables import TableDelta
 from strandline.tensors import Tensors, decode, encode
@@ -47,6 +48,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Sums per predicting learner, of predictions made before learning; empty when refused.
     event_time_ms
         Smallest and largest event time in ms since 1970, (0, 0) without times.
+    time_ms
+        The time of the mark, in ms since 1970.
     """
 
     worker: int
@@ -62,6 +65,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reasons: dict[str, int]
     prequential: dict[str, Prequential]
     event_time_ms: tuple[int, int]
+    time_ms: int
 
 
 ready(Header)
@@ -76,6 +80,24 @@ class WorkerDelta(Header, frozen=True, kw_only=True):
     tables: Mapping[str, TableDelta]
     rejects: bytes
 
+    @property
+    def header(self) -> Header:
+        """The account without what was learned."""
+        return Header(**{name: getattr(self, name) for name in Header.__struct_fields__})
+
+    def split(self, shards: int) -> list["WorkerDelta"]:
+        """Return a delta for each shard: its rows, and the whole header.
+
+        The rejected events go to shard 0. Whether the delta is refused was decided before.
+        """
+        if shards == 1:
+            return [self]
+        parts = [_split_tables(self.tables, Shard(index, shards)) for index in range(shards)]
+        return [
+            structs.replace(self, tables=tables, rejects=b"" if index else self.rejects)
+            for index, tables in enumerate(parts)
+        ]
+
     def encode(self) -> bytes:
         """Return the wire form: safetensors with the header as metadata."""
         tensors: Tensors = {_REJECTS: np.frombuffer(self.rejects, np.uint8)}
@@ -83,8 +105,7 @@ class WorkerDelta(Header, frozen=True, kw_only=True):
             tensors[f"{name}/rows"] = delta.rows
             tensors[f"{name}/values"] = delta.values
             tensors |= {f"{name}/{stat}": values for stat, values in delta.stats.items()}
-        header = {name: getattr(self, name) for name in Header.__struct_fields__}
-        text = canonical_json(msgspec.to_builtins(header)).decode("ascii")
+        text = canonical_json(msgspec.to_builtins(self.header)).decode("ascii")
         return encode(tensors, {_HEADER: text})
 
     @classmethod
@@ -105,6 +126,15 @@ class WorkerDelta(Header, frozen=True, kw_only=True):
             tables={name: _table_delta(name, tables[name]) for name in sorted(tables)},
             rejects=rejects,
         )
+
+
+def _split_tables(tables: Mapping[str, TableDelta], shard: Shard) -> dict[str, TableDelta]:
+    parts = {}
+    for name, delta in tables.items():
+        mine = shard.holds(delta.rows)
+        stats = {stat: values[mine] for stat, values in delta.stats.items()}
+        parts[name] = TableDelta(delta.rows[mine], delta.values[mine], stats)
+    return parts
 
 
 def _table_delta(name: str, parts: Tensors) -> TableDelta:

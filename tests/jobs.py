@@ -1,4 +1,4 @@
-"""A job without Flink: workers, a merger, the sink's writer and its commits, one step at a time."""
+"""A job without Flink: workers, mergers, the sink's writer and its commits, one step at a time."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -12,7 +12,8 @@ from strandline.committable import committable_from
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
 from strandline.opening import append_open
-from strandline.prepared import Prepared
+from strandline.prepared import Prepared, PreparedShard, join_shards
+from strandline.shards import Shard
 from strandline.store import Store, read_manifest
 from strandline.worker import Worker
 from strandline.worker_delta import WorkerDelta
@@ -31,7 +32,7 @@ class Job:
 
     def __init__(
         self, store: Store, workers: int = 1, *, stream: str = "events", run: int = 1,
-        positions: Mapping[str, int] | None = None, block_events: int = 700,
+        positions: Mapping[str, int] | None = None, block_events: int = 700, shards: int = 1,
     ) -> None:  # fmt: skip
         self.store, self.stream, self.run = store, stream, UUID(int=run).hex
         self.block_events = block_events
@@ -47,10 +48,12 @@ class Job:
         )
         self.entry = read_manifest(store, self.start).streams[stream]
         self.workers = [Worker(store, stream, index) for index in range(workers)]
-        self.merger = Merger(store, stream)
+        self.mergers = [Merger(store, stream, Shard(index, shards)) for index in range(shards)]
         for worker in self.workers:
             worker.start(self.run, self.start)
-            self.merger.start(self.run, self.start)
+            for merger in self.mergers:
+                merger.start(self.run, self.start)
+        self.parts: list[PreparedShard] = []
         self.read = dict(self.entry.positions)
         self.moves: dict[int, list[Span]] = {index: [] for index in range(workers)}
         self.prepared: list[Prepared] = []
@@ -66,19 +69,34 @@ class Job:
             self.read[str(partition)] = first + len(part)
             self.moves[index].append(Span(partition, first, first + len(part)))
 
+    @property
+    def merger(self) -> Merger:
+        """The merger of shard 0."""
+        return self.mergers[0]
+
     def mark(self, index: int) -> WorkerDelta:
-        """One worker's barrier; its delta reaches the merger over the wire."""
+        """One worker's barrier; its delta reaches the mergers over the wire."""
         moves = join_spans(sorted(self.moves[index]))
         self.moves[index] = []
-        wire = self.workers[index].mark(Mark(None, moves)).encode()
-        delta = WorkerDelta.decode(memoryview(b"D" + wire)[1:])
-        self.merger.add(delta)
-        return delta
+        whole = self.workers[index].mark(Mark(None, moves, 1_000_001 + self.cuts))
+        for merger, part in zip(self.mergers, whole.split(len(self.mergers)), strict=True):
+            merger.add(WorkerDelta.decode(memoryview(b"D" + part.encode())[1:]))
+        return whole
+
+    def cut_shard(self, shard: int) -> PreparedShard:
+        """One merger's barrier."""
+        part = self.mergers[shard].cut()
+        assert PreparedShard.decode(part.encode()) == part
+        self.parts.append(part)
+        return part
 
     def cut(self) -> Prepared:
-        """The merger's barrier."""
+        """Every merger's barrier, and the one behind them."""
         self.cuts += 1
-        prepared = self.merger.cut(self.cuts, 1_000_000 + self.cuts)
+        for shard in reversed(range(len(self.mergers))):
+            self.cut_shard(shard)
+        parts, self.parts = self.parts, []
+        prepared = join_shards(self.store, self.stream, parts, self.cuts)
         assert Prepared.decode(prepared.encode()) == prepared
         self.prepared.append(prepared)
         return prepared

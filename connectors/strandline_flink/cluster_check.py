@@ -59,16 +59,17 @@ def wait_for_slots(options: JobOptions) -> None:
     while True:
         total, free = flink_rest.slots(options.flink)
         jobs = flink_rest.unfinished_jobs(options.flink)
-        if total >= options.parallelism and (
-            free >= options.parallelism or options.job_name in jobs
-        ):
+        if total >= options.slots and (free >= options.slots or options.job_name in jobs):
             return
         if time.monotonic() > deadline_s:
             break
         time.sleep(POLL_S)
     holders = f", held by {', '.join(jobs[:5])}" if jobs else ""
+    wanted = f"--parallelism {options.parallelism}"
+    if options.shards > 1:
+        wanted += f" --shards {options.shards}"
     raise EnvironmentUnfit(
-        f"--parallelism {options.parallelism} needs as many free slots; the cluster at "
+        f"{wanted} needs {options.slots} free slots; the cluster at "
         f"{options.flink} has {total}, {free} of them free{holders}. Start more TaskManagers, "
-        "end a job there, or lower --parallelism"
+        "end a job there, or ask for less"
     )

@@ -14,7 +14,7 @@ from strandline_flink import jars
 from strandline_flink.execution_mode import Mode, chosen
 from strandline_flink.failure import RUN_FOLDER
 from strandline_flink.flink_rest import has_python_jar
-from strandline_flink.options import JobOptions
+from strandline_flink.options import PARALLELISM_MAX, JobOptions
 from strandline_flink.run_folder import RunFolder
 
 CHECKPOINT_TIMEOUT: Final = "120 s"
@@ -88,6 +88,8 @@ def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:
         f"{restart}.exponential-delay.reset-backoff-threshold": "2 min",
         f"{restart}.exponential-delay.attempts-before-reset-backoff": RESTARTS_MAX,
         "execution.runtime-mode": "STREAMING",
+        # The same at any parallelism: a restore with another one needs it.
+        "pipeline.max-parallelism": PARALLELISM_MAX,
         "pipeline.object-reuse": "true",
         "python.execution-mode": mode.name,
         "python.fn-execution.bundle.size": BUNDLE_ELEMENTS_MAX,

@@ -18,7 +18,14 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from strandline.errors import EnvironmentUnfit, StrandlineError
 from strandline_flink.children import end
-from strandline_flink.failure import RUN_FOLDER, find_failure, job_lost, marked, write_failure
+from strandline_flink.failure import (
+    RUN_FOLDER,
+    find_failure,
+    job_lost,
+    known_error,
+    marked,
+    write_failure,
+)
 from strandline_flink.options import JobOptions
 
 POLL_S: Final = 0.1
@@ -29,11 +36,12 @@ JVM_EXIT_S: Final = 10
 def job_process() -> Iterator[None]:
     """Around all of a job's program: leave failures where `strandline run` finds them.
 
-    Without `strandline run`, on a cluster's client, nothing is changed.
+    Without `strandline run`, on a cluster's client, they end the program in one message.
     """
     folder = os.environ.get(RUN_FOLDER)
     if folder is None:
-        yield
+        with _one_message():
+            yield
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which decides
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # a word per handle of a dead process
@@ -86,6 +94,20 @@ def execute_here(env: StreamExecutionEnvironment, name: str) -> None:
                 time.sleep(POLL_S)
             return
     result.result()
+
+
+@contextmanager
+def _one_message() -> Iterator[None]:
+    """End with the message of an error of ours, not with the two stack traces around it."""
+    try:
+        yield
+    except (Py4JJavaError, StrandlineError) as error:
+        failure = find_failure(marked(error) if isinstance(error, StrandlineError) else str(error))
+        known = None if failure is None else known_error(failure)
+        if known is None:
+            raise
+        print(f"error: {known}", file=sys.stderr)
+        sys.exit(known.exit_code)
 
 
 @contextmanager

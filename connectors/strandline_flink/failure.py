@@ -76,12 +76,19 @@ def read_failure(folder: Path) -> Failure | None:
         return None
 
 
+def known_error(failure: Failure) -> StrandlineError | None:
+    """The typed error with the failure's code, None if it is none of ours."""
+    for known in error_classes(StrandlineError):
+        if known.code == failure.code:
+            return known(failure.message)
+    return None
+
+
 def as_error(failure: Failure | None, log: Path) -> StrandlineError:
     """The typed error of a failed job; an unknown one names the log."""
-    if failure is not None:
-        for known in error_classes(StrandlineError):
-            if known.code == failure.code:
-                return known(failure.message)
+    known = known_error(failure) if failure is not None else None
+    if known is not None:
+        return known
     reason = failure.message if failure else "its process ended without a word"
     return StrandlineError(f"the job failed: {reason}\nThe whole story is in {log}")
 

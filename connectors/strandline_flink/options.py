@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from strandline.errors import WrongUsage
-from strandline.limits import NAME_PATTERN
+from strandline.limits import NAME_PATTERN, SHARDS_MAX
 from strandline_flink.execution_mode import MODES
 
 CHECKPOINT_MS_MIN: Final = 50
@@ -55,6 +55,7 @@ class JobOptions:
     takeover: bool = option("start even if several runs supersede each other", False)
     bounded: bool = option("end when what the topic holds at the start is learned", False)
     parallelism: int = option("workers; more than the topic's partitions are idle", 1, "N")
+    shards: int = option("mergers, each of which holds and merges its share of the rows", 1, "S")
     checkpoint: str = option("a version every so often: 200ms, 1s", "500ms", "TIME")
     mode: str = option(
         "where Python runs: inside Flink's JVM (thread: faster), in processes of its own (process: "
@@ -84,6 +85,8 @@ class JobOptions:
             raise refused("stream", self.stream, f"a name like {NAME_PATTERN}")
         if not 1 <= self.parallelism <= PARALLELISM_MAX:
             raise refused("parallelism", self.parallelism, f"1 to {PARALLELISM_MAX}")
+        if not 1 <= self.shards <= SHARDS_MAX:
+            raise refused("shards", self.shards, f"1 to {SHARDS_MAX}")
         if self.mode not in MODES:
             raise refused("mode", self.mode, " or ".join(MODES))
         if not re.fullmatch("[0-9a-f]{32}", self.submission):
@@ -103,6 +106,11 @@ class JobOptions:
         if found is None:
             raise refused("checkpoint", self.checkpoint, "a number and ms, s or m: 500ms")
         return int(found[1]) * _DURATION_MS[found[2]]
+
+    @property
+    def slots(self) -> int:
+        """The slots that the job takes on a cluster."""
+        return max(self.parallelism, self.shards)
 
     @property
     def store_url(self) -> str:

@@ -31,6 +31,7 @@ def command(
     takeover: Annotated[bool, typer.Option("--takeover", help=HELP["takeover"])] = False,
     bounded: Annotated[bool, typer.Option("--bounded", help=HELP["bounded"])] = False,
     parallelism: Annotated[int, typer.Option(help=HELP["parallelism"], metavar="N")] = 1,
+    shards: Annotated[int, typer.Option(help=HELP["shards"], metavar="S")] = 1,
     checkpoint: Annotated[str, typer.Option(help=HELP["checkpoint"], metavar="TIME")] = "500ms",
     mode: Annotated[str, typer.Option(help=HELP["mode"], metavar="MODE")] = "auto",
     flink: Annotated[
@@ -62,6 +63,7 @@ def command(
         takeover=takeover,
         bounded=bounded,
         parallelism=parallelism,
+        shards=shards,
         checkpoint=checkpoint,
         mode=mode,
         flink=flink,

@@ -60,6 +60,12 @@ def process(
     return named(stream.process(function, BYTES), name, parallelism)
 
 
+def by_shard(stream: DataStream) -> DataStream:
+    """Every element at the instance of what comes next whose shard it names."""
+    route = java().ByShard()
+    return DataStream(stream._j_data_stream.partitionCustom(route, route))
+
+
 def all_in_one(stream: DataStream) -> DataStream:
     """All parallel instances' elements at the first instance of what comes next."""
     return DataStream(getattr(stream._j_data_stream, "global")())  # a keyword in Python

@@ -4,11 +4,12 @@
 kind   from        payload
 =====  ==========  ======================================================================
 ``B``  source      a block of events, binary (`decode_block`)
-``S``  marker      START: JSON of `Start`; workers pass it on to the merger
+``S``  marker      START: JSON of `Start`; workers pass it on to every merger
 ``M``  marker      MARK: JSON of a `Mark` at the end of an epoch
-``D``  worker      a worker's delta (`WorkerDelta.encode`)
+``D``  worker      a byte that is a shard's index, a worker's delta (`WorkerDelta.encode`)
 ``C``  cut         CUT: JSON of `Cut`
-``P``  merger      what was prepared (`encode_prepared`)
+``H``  merger      what one shard of several prepared (`PreparedShard.encode`)
+``P``  merger      what all shards prepared (`encode_prepared`)
 ``F``  any         a fatal error: JSON of `Fatal`; everybody passes it on, the writer ends the job
 =====  ==========  ======================================================================
 """
@@ -22,36 +23,45 @@ import numpy as np
 from strandline.block import Block, Mark, Span
 from strandline.canonical import canonical_json
 from strandline.errors import StrandlineError
-from strandline.prepared import Prepared
+from strandline.limits import SHARDS_MAX
+from strandline.prepared import Prepared, PreparedShard
+from strandline.shards import Shard
 from strandline.structs import ready
+from strandline.worker_delta import WorkerDelta
 
 BLOCK: Final = b"B"
 START: Final = b"S"
 MARK: Final = b"M"
 DELTA: Final = b"D"
 CUT: Final = b"C"
+PREPARED_SHARD: Final = b"H"
 PREPARED: Final = b"P"
 FATAL: Final = b"F"
 
 # kind, 3 zero bytes, partition, from, to, count, 4 zero bytes, first and last event time
 _BLOCK_HEADER: Final = struct.Struct("<c3xiqqi4xqq")
 assert _BLOCK_HEADER.size == 48
+assert SHARDS_MAX <= 256, "a shard's index is one byte"
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Where everybody begins: the run, the version of its open, and which worker this is."""
+    """Where everybody begins: the run, the version of its open, and which worker this is.
+
+    The worker says which merger it goes to: a function of Flink's has no index of its own.
+    """
 
     run: str
     version: int
     worker: int
     workers: int
+    shard: int = 0
+    shards: int = 1
 
 
 class Cut(msgspec.Struct, frozen=True):
     """All that came before belongs to this checkpoint."""
 
     checkpoint: int
-    time_ms: int
 
 
 class Fatal(msgspec.Struct, frozen=True):
@@ -64,6 +74,7 @@ class Fatal(msgspec.Struct, frozen=True):
 class _Mark(msgspec.Struct, frozen=True):
     checkpoint: int
     moves: tuple[Span, ...]
+    time_ms: int
     worker: int
 
 
@@ -121,15 +132,41 @@ def decode_start(element: bytes) -> Start:
     return msgspec.json.decode(element[1:], type=Start)
 
 
+def encode_start(start: Start, shard: Shard) -> bytes:
+    """START for the merger of a shard."""
+    addressed = msgspec.structs.replace(start, shard=shard.number, shards=shard.of)
+    return START + msgspec.json.encode(addressed)
+
+
 def decode_mark(element: bytes) -> Mark:
     """Read a MARK."""
     mark = msgspec.json.decode(element[1:], type=_Mark)
-    return Mark(mark.checkpoint, mark.moves)
+    return Mark(mark.checkpoint, mark.moves, mark.time_ms)
+
+
+def encode_delta(delta: WorkerDelta, shard: int) -> bytes:
+    """A worker's delta for the merger of a shard."""
+    return b"".join([DELTA, bytes([shard]), delta.encode()])
+
+
+def decode_delta(element: bytes) -> WorkerDelta:
+    """Read a delta. The arrays are views of the element."""
+    return WorkerDelta.decode(memoryview(element)[2:])
 
 
 def decode_cut(element: bytes) -> Cut:
     """Read a CUT."""
     return msgspec.json.decode(element[1:], type=Cut)
+
+
+def encode_prepared_shard(prepared: PreparedShard) -> bytes:
+    """What one shard prepared."""
+    return PREPARED_SHARD + prepared.encode()
+
+
+def decode_prepared_shard(element: bytes) -> PreparedShard:
+    """Read what one shard prepared."""
+    return PreparedShard.decode(element[1:])
 
 
 def encode_prepared(prepared: Prepared) -> bytes:

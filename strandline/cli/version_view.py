@@ -132,7 +132,8 @@ def files_section(body: TrainBody) -> Table:
             f"{printable(table)} {count(number)}" for table, number in sorted(file.rows.items())
         )
         digest = file.sha256[:DIGEST_CHARS] + "…"
-        view.add_row(digest, byte_size(file.bytes), str(file.shard), str(file.replica), rows)
+        shard = f"{file.shard} of {file.shards}"
+        view.add_row(digest, byte_size(file.bytes), shard, str(file.replica), rows)
     return view
 
 

@@ -1,7 +1,7 @@
 """FTRL-Proximal logistic regression on hashed slots (McMahan et al., KDD 2013)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class Ftrl:
         self.tables = (TableSchema(table, 2, "float32", 1 << spec.bits),)
         self.rules: Mapping[str, str] = {table: spec.merge}
         self.predicts: Predicts | None = "probability"
+        self.remembers: Literal[True] = True
         self._rates = (spec.alpha, spec.beta, spec.l1, spec.l2)
         self._selected = read_only(selected_fields([*fields, BIAS_FIELD]), np.bool_)
         self._zn: Values | None = None
@@ -91,7 +92,7 @@ class Ftrl:
 
     def take_delta(self) -> dict[str, TableDelta]:
         (schema,) = self.tables
-        rows, add, start, dw, contraction, touches = delta_columns(
+        columns = delta_columns(
             self._records[: self._count],
             self._rates,
             read_only(self._bound(), np.float32),
@@ -100,8 +101,9 @@ class Ftrl:
         self._begin_epoch()
         stats: dict[str, NDArray[Any]] = {}
         if self.rules[schema.name] == "matched":
-            stats = {"start": start, "dw": dw, "contraction": contraction, "touches": touches}
-        return {schema.name: TableDelta(rows, add, stats)}
+            names = ("start", "dw", "contraction", "touches")
+            stats = {name: getattr(columns, name) for name in names}
+        return {schema.name: TableDelta(columns.rows, columns.add, stats, columns.before)}
 
     def weights(self, zn: Values) -> Floats:
         """Return w of the rows [k, 2], in float64."""

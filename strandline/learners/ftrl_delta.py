@@ -1,7 +1,7 @@
 """What an epoch's records come to: a delta's columns, by slot, in one pass."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -36,7 +36,8 @@ def close_epoch(  # noqa: PLR0917
     position: NDArray[np.int32],
     rows: NDArray[np.uint32],
     add: NDArray[np.float32],
-    started: NDArray[np.float32],
+    before: NDArray[np.float32],
+    start: NDArray[np.float32],
     dw: NDArray[np.float32],
     contraction: NDArray[np.float32],
     touches: NDArray[np.uint32],
@@ -55,8 +56,8 @@ def close_epoch(  # noqa: PLR0917
         [2**bits, 2], as they are at the end of the epoch.
     position
         [2**bits], updated.
-    rows, add, started, dw, contraction, touches
-        [k], written; `add` [k, 2]. Sums in float64 are rounded to their columns' type.
+    rows, add, before, start, dw, contraction, touches
+        [k], written; `add` and `before` [k, 2]. Sums in float64 are rounded to their columns' type.
     """
     for i in range(len(packed)):
         record = records[packed[i] & np.uint64(0xFFFFFFFF)]
@@ -65,35 +66,40 @@ def close_epoch(  # noqa: PLR0917
         rows[i] = slot
         add[i, 0] = z - record.z
         add[i, 1] = n - record.n
-        end = _merge_weight(np.float64(z), np.float64(n), rates)
-        start = _merge_weight(np.float64(record.z), np.float64(record.n), rates)
-        started[i] = start
-        dw[i] = end - start
+        before[i, 0] = record.z
+        before[i, 1] = record.n
+        w_end = _merge_weight(np.float64(z), np.float64(n), rates)
+        w_start = _merge_weight(np.float64(record.z), np.float64(record.n), rates)
+        start[i] = w_start
+        dw[i] = w_end - w_start
         contraction[i] = record.contraction
         touches[i] = record.touches
         position[slot] = UNTOUCHED
 
 
-Columns = tuple[
-    NDArray[np.uint32],
-    NDArray[np.float32],
-    NDArray[np.float32],
-    NDArray[np.float32],
-    NDArray[np.float32],
-    NDArray[np.uint32],
-]
+class Columns(NamedTuple):
+    """A delta's columns by slot, as `close_epoch` writes them."""
+
+    rows: NDArray[np.uint32]
+    add: NDArray[np.float32]
+    before: NDArray[np.float32]
+    start: NDArray[np.float32]
+    dw: NDArray[np.float32]
+    contraction: NDArray[np.float32]
+    touches: NDArray[np.uint32]
 
 
 def delta_columns(
     records: NDArray[Any], rates: Rates, zn: NDArray[np.float32], position: NDArray[np.int32]
 ) -> Columns:
-    """Return the columns of `close_epoch` from rows on; `position` forgets the slots."""
+    """Return the columns of the epoch's records; `position` forgets their slots."""
     count = len(records)
     packed = np.empty(count, np.uint64)
     slots_and_places(records, packed)
     packed.sort()
-    columns = (
+    columns = Columns(
         np.empty(count, np.uint32),
+        np.empty((count, 2), np.float32),
         np.empty((count, 2), np.float32),
         np.empty(count, np.float32),
         np.empty(count, np.float32),

@@ -6,20 +6,15 @@ import numpy as np
 
 from strandline.errors import SpecError
 from strandline.features import BIAS_FIELD, Batch
-from strandline.learners.base import Learner
+from strandline.learners.base import Learner, Remembering
 from strandline.learners.counts import Counts
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.merge import ONE_STREAM, OPERATIONS, Part, merge_table
+from strandline.shards import WHOLE, Shard, shard_table
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
-from strandline.tables import (
-    Parameters,
-    TableSchema,
-    apply_changes,
-    apply_to_rows,
-    empty_table,
-)
+from strandline.tables import Parameters, TableSchema, apply_changes, apply_to_rows
 
 
 def make_learners(spec: Spec) -> dict[str, Learner]:
@@ -48,9 +43,19 @@ def schemas_of(learners: Mapping[str, Learner]) -> dict[str, TableSchema]:
     return {schema.name: schema for learner in learners.values() for schema in learner.tables}
 
 
-def empty_parameters(learners: Mapping[str, Learner]) -> Parameters:
-    """Return the parameters of version 0: every table, and no rows."""
-    return {name: empty_table(schema) for name, schema in schemas_of(learners).items()}
+def empty_parameters(learners: Mapping[str, Learner], shard: Shard = WHOLE) -> Parameters:
+    """Return the parameters of version 0: every table, and no rows; room for those of the shard."""
+    return {name: shard_table(schema, shard) for name, schema in schemas_of(learners).items()}
+
+
+def not_remembered(learners: Mapping[str, Learner]) -> frozenset[str]:
+    """Return the tables of learners whose deltas do not say what rows were before."""
+    return frozenset(
+        schema.name
+        for learner in learners.values()
+        if not isinstance(learner, Remembering)
+        for schema in learner.tables
+    )
 
 
 def one_stream_tables(learners: Mapping[str, Learner]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from strandline import row_kernels
 from strandline.arrays import read_only
 from strandline.errors import MergeError
-from strandline.tables import Rows, TableDelta, TableSchema, Values
+from strandline.sorted_rows import Rows, union_of_rows
+from strandline.tables import TableDelta, TableSchema, Values
 
 Indices = list[NDArray[np.int64]]
 
@@ -53,20 +54,8 @@ class Gathered:
 
 def gather_deltas(deltas: Sequence[TableDelta], schema: TableSchema) -> Gathered:
     """Align the deltas, in the given order."""
-    rows, indices = gather_rows([delta.rows for delta in deltas], schema.row_dtype)
+    rows, indices = union_of_rows([delta.rows for delta in deltas], schema.row_dtype)
     return Gathered(schema, rows, indices, deltas)
-
-
-def gather_rows(pieces: Sequence[Rows], dtype: np.dtype[Any]) -> tuple[Rows, Indices]:
-    """Return the sorted union of sorted unique rows, and where each piece lies in it."""
-    if len(pieces) < 2:
-        return (*pieces, np.empty(0, dtype))[0], [np.arange(len(piece)) for piece in pieces]
-    rows = np.concatenate(pieces)
-    union, places = np.empty_like(rows), np.empty(len(rows), np.int64)
-    order = read_only(np.argsort(rows), np.int64)
-    count = row_kernels.number_rows(read_only(rows, dtype), order, union, places)
-    bounds = np.cumsum([len(piece) for piece in pieces])
-    return union[:count], np.split(places, bounds[:-1])
 
 
 def accumulator(dtype: np.dtype[Any]) -> type[np.float64] | type[np.int64]:

@@ -21,11 +21,11 @@ from strandline.merge.gathering import (
     accumulator,
     first_pieces,
     gather_deltas,
-    gather_rows,
     largest_pieces,
     last_pieces,
     sum_pieces,
 )
+from strandline.sorted_rows import union_of_rows
 from strandline.tables import Changes, Operation, Table, TableDelta, TableSchema, Values
 
 Floats = NDArray[np.float64]
@@ -144,7 +144,7 @@ def compose(deltas: Sequence[TableDelta], schema: TableSchema) -> TableDelta:
     if len(deltas) == 1:
         return deltas[0]
     first = deltas[0]
-    rows, indices = gather_rows([delta.rows for delta in deltas], first.rows.dtype)
+    rows, indices = union_of_rows([delta.rows for delta in deltas], first.rows.dtype)
 
     def total(pieces: Sequence[NDArray[Any]]) -> NDArray[Any]:
         shape, dtype = (len(rows), *pieces[0].shape[1:]), pieces[0].dtype

@@ -99,8 +99,11 @@ def train_body(note: str = "zäh\t\u2028😀", events: int = 60) -> dict[str, An
                 "bytes": len(b"a delta"),
                 "replica": 0,
                 "rows": {"ctr.zn": 512},
+                "seqs": {"0": 12},
                 "sha256": sha256_hex(b"a delta"),
                 "shard": 0,
+                "shards": 1,
+                "time_ms": TIME_MS,
             }
         ],
         "prequential": {

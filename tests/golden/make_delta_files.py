@@ -11,6 +11,7 @@ import numpy as np
 from strandline.base import encode_base
 from strandline.delta import DeltaFile
 from strandline.manifest import genesis
+from strandline.shards import Shard
 from strandline.tables import Changes, Parameters, TableSchema, apply_changes, empty_table
 
 HERE: Final = Path(__file__).parent
@@ -38,6 +39,13 @@ def delta_file() -> DeltaFile:
     return DeltaFile("events", "0" * 31 + "1", {"0": 100, "10": 7, "2": 0}, changes)
 
 
+def shard_file() -> DeltaFile:
+    """The part of the same changes that is of shard 1 of 3; two tables have no such row."""
+    whole, shard = delta_file(), Shard(1, 3)
+    changes = {name: shard.select(change) for name, change in whole.changes.items()}
+    return DeltaFile(whole.stream, whole.run, whole.before, changes, shard)
+
+
 def parameters() -> Parameters:
     tables: Parameters = {name: empty_table(schema) for name, schema in SCHEMAS.items()}
     apply_changes(tables, [delta_file().changes])
@@ -47,6 +55,7 @@ def parameters() -> Parameters:
 def golden() -> dict[Path, bytes]:
     return {
         HERE / "delta" / "every_operation.safetensors": delta_file().encode(SCHEMAS),
+        HERE / "delta" / "shard_1_of_3.safetensors": shard_file().encode(SCHEMAS),
         HERE / "base" / "every_operation.safetensors": encode_base(
             0, genesis("0" * 64), parameters()
         ),

@@ -51,7 +51,8 @@ def committable(delta: FileRef, *, moved: int = 5) -> bytes:
     worker = {"adopted": 1, "pending": [], "refused": None, "seq": 1, "worker": 0}
     worker |= {"events": moved, "learned": moved, "rejected": 0, "spans": [[10, 0, moved]]}
     file: dict[str, Any] = {"bytes": delta.bytes, "sha256": delta.sha256}
-    file |= {"replica": 1, "rows": {"popularity.counts": 1}, "shard": 0}
+    file |= {"replica": 1, "rows": {"popularity.counts": 1}, "seqs": {}}
+    file |= {"shard": 0, "shards": 1, "time_ms": 0}
     sums = {
         "events": moved,
         "labels": 0.1,

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from strandline.delta import DeltaFile
 from strandline.errors import DeltaDamaged
+from strandline.shards import Shard
 from strandline.tables import Changes
 from strandline.tensors import decode, encode
-from tests.golden.make_delta_files import SCHEMAS, delta_file, golden
+from tests.golden.make_delta_files import SCHEMAS, delta_file, golden, shard_file
 
 Damage = Callable[[dict[str, NDArray[Any]], dict[str, str]], object]
 
@@ -23,7 +24,7 @@ def test_golden_files_have_not_changed(path: Path) -> None:
 
 
 def test_a_golden_file_is_read() -> None:
-    (path,) = (path for path in golden() if path.parent.name == "delta")
+    path, _ = (path for path in golden() if path.parent.name == "delta")
     expected, found = delta_file(), DeltaFile.decode(path.read_bytes(), SCHEMAS)
     assert (found.stream, found.run) == (expected.stream, expected.run)
     assert found.before == {"0": 100, "10": 7, "2": 0}
@@ -31,6 +32,21 @@ def test_a_golden_file_is_read() -> None:
     for name, change in expected.changes.items():
         np.testing.assert_array_equal(found.changes[name].rows, change.rows)
         np.testing.assert_array_equal(found.changes[name].values, change.values)
+
+
+def test_a_golden_file_of_a_shard_is_read() -> None:
+    _, path = (path for path in golden() if path.parent.name == "delta")
+    found = DeltaFile.decode(path.read_bytes(), SCHEMAS)
+    assert found.shard == Shard(1, 3)
+    rows = {name: change.rows.tolist() for name, change in found.changes.items()}
+    assert rows == {"ctr.zn": [1], "popularity.counts": [7]}
+
+
+def test_rows_of_another_shard_are_refused() -> None:
+    tensors, metadata = decode(shard_file().encode(SCHEMAS))
+    metadata["shard"] = "2"
+    with pytest.raises(DeltaDamaged, match="rows of other shards in the file of shard 2 of 3"):
+        DeltaFile.decode(encode(tensors, metadata), SCHEMAS)
 
 
 def test_a_table_without_rows_is_left_out() -> None:
@@ -58,6 +74,12 @@ def say(key: str, value: str) -> Damage:
         (say("extra", "1"), "extra"),
         (lambda _, metadata: metadata.pop("run"), "metadata"),
         (say("before", "{"), "no JSON"),
+        (say("shard", "1"), "shard '1' of '1'"),
+        (say("shard", "-1"), "shard '-1' of"),
+        (say("shards", "0"), "of '0', expected 1 to 128"),
+        (say("shards", "01"), "of '01'"),
+        (say("shards", "129"), "of '129'"),
+        (say("shards", "9" * 5000), "of '99999999999999999999',"),
         (say("before", '{"0":true}'), "expected positions"),
         (say("before", "[1]"), "expected positions"),
         (lambda tensors, _: tensors.pop("ctr.zn/rows"), r"'ctr.zn': tensors \['ctr.zn/add'\]"),

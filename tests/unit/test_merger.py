@@ -14,7 +14,7 @@ from strandline.errors import DeltaDamaged, Gap, MergeError
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.merger import Merger
 from strandline.model import open_model
-from strandline.prepared import Prepared
+from strandline.prepared import Prepared, join_shards
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
 from strandline.tables import Changes, apply_changes
@@ -88,7 +88,7 @@ def test_the_order_of_arrival_changes_no_byte() -> None:
         merger, deltas = started(create_store("memory:", SPEC), 3)
         for index in order:
             merger.add(deltas[index])
-        answers.add(merger.cut(1, 5).encode())
+        answers.add(merger.cut().encode())
     assert len(answers) == 1
 
 
@@ -104,24 +104,26 @@ def test_two_deltas_of_one_worker_are_composed_by_seq_however_they_arrive() -> N
             deltas.append(job.workers[0].mark(Mark(1, (move,))))
         for index in order:
             job.merger.add(deltas[index])
-        answers.add(job.merger.cut(1, 5).encode())
+        answers.add(job.merger.cut().encode())
     assert len(answers) == 1
 
 
 def test_a_cut_with_deltas_of_some_workers_only() -> None:
     merger, deltas = started(create_store("memory:", SPEC), 3)
     merger.add(deltas[2])
-    prepared = merger.cut(1, 5)
-    assert (prepared.seqs, prepared.moves) == ({"2": 1}, (Span(2, 0, 200),))
+    (header,) = merger.cut().deltas
+    assert (header.worker, header.seq, header.moves) == (2, 1, (Span(2, 0, 200),))
     merger.add(deltas[0])
-    assert merger.cut(2, 6).seqs == {"0": 1}
-    assert merger.cut(3, 7).moves == ()
+    assert [header.worker for header in merger.cut().deltas] == [0]
+    assert merger.cut().deltas == ()
 
 
 def test_an_empty_cut_needs_no_start() -> None:
-    prepared = Merger(create_store("memory:", SPEC), "events").cut(1, 5)
-    assert (prepared.run, prepared.start, prepared.moves) == ("", 0, ())
-    assert (prepared.body.files, prepared.body.counts.events) == ([], 0)
+    store = create_store("memory:", SPEC)
+    part = Merger(store, "events").cut()
+    assert (part.run, part.start, part.deltas, part.files) == ("", 0, (), ())
+    prepared = join_shards(store, "events", [part], 1)
+    assert (prepared.moves, prepared.body.files, prepared.body.counts.events) == ((), [], 0)
 
 
 def test_every_start_says_the_same() -> None:
@@ -193,7 +195,7 @@ def test_moves_that_do_not_join_are_a_gap() -> None:
     merger.add(structs.replace(deltas[0], moves=(Span(0, 0, 100),)))
     merger.add(structs.replace(deltas[0], seq=2, moves=(Span(0, 101, 201),)))
     with pytest.raises(Gap, match="partition 0 moved to 100 and then from 101 to 201"):
-        merger.cut(1, 5)
+        merger.cut()
 
 
 def test_a_merged_value_that_is_not_finite_is_not_prepared() -> None:
@@ -252,6 +254,7 @@ def test_what_is_given_up_is_in_no_later_cut() -> None:
     replica = job.merger._replica
     assert replica is not None
     assert replica.pending == []
-    for name, table in replica.published.items():
+    published = parameters_at(store, make_learners(SPEC), replica.version)
+    for name, table in published.items():
         assert table.items()[1].tobytes() == replica.local[name].items()[1].tobytes()
-    assert job.merger.cut(9, 9).moves == ()
+    assert job.merger.cut().deltas == ()

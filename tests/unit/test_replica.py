@@ -1,6 +1,6 @@
 """A replica's local state has the bits of a full rebuild, whatever happened to it before."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -13,12 +13,12 @@ from strandline.compactor import Compactor
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged
 from strandline.learners import Learner
-from strandline.learners.loading import make_learners, schemas_of
+from strandline.learners.loading import make_learners, not_remembered, schemas_of
 from strandline.manifest import Manifest
 from strandline.replica import Replica
 from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store
-from strandline.tables import Changes, Parameters, apply_changes
+from strandline.tables import Changes, Parameters, TableDelta, apply_changes
 from strandline.transaction import Stream, open_stream
 from tests.peak_learner import Peak
 from tests.streams import CLICKS
@@ -72,8 +72,8 @@ def is_old(seed: int, _: Manifest, key: int) -> bool:
     return key <= seed % 25
 
 
-def is_this(own: int, _: Manifest, key: int) -> bool:
-    return key == own
+def is_this(own: int, later: bool, _: Manifest, key: int) -> bool:
+    return key == own or (later and key > own)
 
 
 def publish(stream: Stream, made: Mapping[str, Changes]) -> None:
@@ -93,18 +93,34 @@ STEPS = st.lists(
 )
 
 
+def learn(replica: Replica[int], made: ModelChanges, whole: Collection[str]) -> ModelChanges:
+    """Change rows in place, as a learner does; those of `whole` say not what they were."""
+    told = {
+        name: change
+        if name in whole
+        else TableDelta(change.rows, change.values, {}, replica.local[name].gather(change.rows))
+        for name, change in made.items()
+    }
+    apply_changes(replica.local, [{n: Changes(c.rows, 3 * c.values) for n, c in made.items()}])
+    return told
+
+
+@pytest.mark.parametrize(
+    "whole", [not_remembered(learners()), schemas_of(learners()), ()], ids=["worker", "all", "none"]
+)
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
-def test_local_has_the_bits_of_a_full_rebuild(steps: Iterable[tuple[str, int]]) -> None:
+def test_local_has_the_bits_of_a_full_rebuild(
+    whole: Collection[str], steps: Iterable[tuple[str, int]]
+) -> None:
     store = create_store("memory:", SPEC)
     assert isinstance(store, MemoryStore)
     other = open_stream(store, "other")
-    replica: Replica[int] = Replica(store, learners(), other.version)
+    replica: Replica[int] = Replica(store, learners(), other.version, whole=whole)
     for key, (step, seed) in enumerate(steps):
         made = changes(seed)
         if step.startswith("learn"):
-            learned = {name: Changes(c.rows, 3 * c.values) for name, c in made.items()}
-            apply_changes(replica.local, [learned])  # in place, as a learner does
+            made = learn(replica, made, whole)
         match step:
             case "push" | "learn_and_push":
                 replica.push(key, made)
@@ -119,10 +135,12 @@ def test_local_has_the_bits_of_a_full_rebuild(steps: Iterable[tuple[str, int]]) 
             case "adopt_own" if replica.pending:
                 own = replica.pending[seed % 2 * seed % len(replica.pending)]  # often the oldest
                 publish(other, own.changes)
-                replica.catch_up(partial(is_this, own.key))
+                replica.catch_up(partial(is_this, own.key, seed % 3 == 0))
                 assert own not in replica.pending
         assert bits(replica.local) == bits(rebuilt(replica, store)), step
-        assert bits(replica.published) == bits(parameters_at(store, learners(), replica.version))
+    replica.drop(lambda key: True)
+    assert replica._beneath == {}, "nothing is pending, so nothing is kept"
+    assert bits(replica.local) == bits(parameters_at(store, learners(), replica.version))
 
 
 def test_the_order_of_pending_changes_is_part_of_the_bits() -> None:

@@ -28,6 +28,7 @@ DELTA = WorkerDelta(
     reasons={"not_json": 2},
     prequential={"ctr": SUMS},
     event_time_ms=(5, 9),
+    time_ms=11,
     tables={
         "ctr.zn": TableDelta(
             np.array([1, 4], np.uint32),

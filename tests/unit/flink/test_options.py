@@ -21,7 +21,7 @@ def options(**changed: Any) -> JobOptions:
     "changed",
     [
         {},
-        {"bounded": True, "takeover": True, "parallelism": 3, "checkpoint": "2s"},
+        {"bounded": True, "takeover": True, "parallelism": 3, "shards": 2, "checkpoint": "2s"},
         {"start": "2026-01-02T03:04:05+01:00", "kafka_config": "a b.properties"},
         {"topic": "-dash", "stream": "other"},
         {"flink": "jobmanager:8081", "python": "/opt/python", "mode": "process"},
@@ -54,6 +54,8 @@ def test_each_submission_has_its_own_identity() -> None:
         ({"stream": "No Spaces"}, "--stream"),
         ({"stream": "events\n"}, "--stream"),
         ({"parallelism": 0}, "--parallelism"),
+        ({"shards": 0}, "--shards"),
+        ({"shards": 129}, "--shards"),
         ({"checkpoint": "10ms"}, "--checkpoint"),
         ({"checkpoint": "soon"}, "--checkpoint"),
         ({"start": "yesterday"}, "--from"),

@@ -1,5 +1,6 @@
 """The bytes between Java and Python."""
 
+import json
 import struct
 
 import msgspec
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from strandline.block import Block, Mark, Span
 from strandline.errors import Gap
 from strandline.manifest import Counts, Rejects, TrainBody
-from strandline.prepared import Prepared
+from strandline.prepared import Prepared, PreparedShard
+from strandline.shards import Shard
 from strandline_flink import wire
+from tests.unit.test_worker_delta import DELTA
 
 # Written out byte by byte, as the Java side writes it.
 GOLDEN_BLOCK = (
@@ -52,10 +56,31 @@ def test_block_that_does_not_fill_its_bytes_is_refused(damage: bytes) -> None:
 def test_control_elements_are_read_as_java_writes_them() -> None:
     start = wire.decode_start(b'S{"run":"ab","version":7,"worker":1,"workers":2}')
     assert start == wire.Start(run="ab", version=7, worker=1, workers=2)
-    mark = wire.decode_mark(b'M{"checkpoint":9223372036854775807,"moves":[[0,5,9]],"worker":0}')
-    assert mark == Mark(2**63 - 1, (Span(0, 5, 9),))
-    cut = wire.decode_cut(b'C{"checkpoint":4,"time_ms":1700000000000}')
-    assert cut == wire.Cut(checkpoint=4, time_ms=1_700_000_000_000)
+    mark = wire.decode_mark(
+        b'M{"checkpoint":9223372036854775807,"moves":[[0,5,9]],"time_ms":8,"worker":0}'
+    )
+    assert mark == Mark(2**63 - 1, (Span(0, 5, 9),), 8)
+    assert wire.decode_cut(b'C{"checkpoint":4}') == wire.Cut(checkpoint=4)
+
+
+def test_what_a_worker_sends_says_where_java_routes_it() -> None:
+    start = wire.Start(run="ab", version=7, worker=1, workers=2)
+    element = wire.encode_start(start, Shard(2, 3))
+    assert element[:1] == wire.START
+    assert json.loads(element[1:])["shard"] == 2
+    assert wire.decode_start(element) == structs.replace(start, shard=2, shards=3)
+    element = wire.encode_delta(DELTA, 127)
+    assert element[:2] == b"D\x7f"
+    assert wire.decode_delta(element).header == DELTA.header
+
+
+def test_what_a_shard_prepared_survives_the_wire() -> None:
+    prepared = PreparedShard(
+        run="ab", start=3, shard=Shard(1, 2), deltas=(DELTA.header,), files=(), rejects=None
+    )
+    element = wire.encode_prepared_shard(prepared)
+    assert wire.kind(element) == wire.PREPARED_SHARD
+    assert wire.decode_prepared_shard(element) == prepared
 
 
 def test_prepared_is_a_line_of_header_and_the_untouched_body() -> None:

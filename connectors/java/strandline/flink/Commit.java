@@ -174,7 +174,8 @@ final class Commit {
                 : "run " + entry.run() + " (open at version " + entry.open() + ")";
         return Fatal.because("superseded", String.format(
                 "stream %s: this is run %s, but at version %d the stream is held by %s;"
-                        + " nothing is lost: let that run go on, or start again",
+                        + " nothing is lost: let that run go on, or start again from head,"
+                        + " without a savepoint",
                 stream, run, head, holder));
     }
 }

@@ -7,12 +7,14 @@ import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
- * Tells the merger behind it where an epoch ends: CUT, sent at its own aligned barrier.
+ * Tells what is behind it where an epoch ends: CUT, sent at its own aligned barrier. In front of
+ * every merger, and once more where their shards come together.
  *
  * <p>All that came before the CUT belongs to the epoch or an earlier one. MARKs cannot tell that:
- * after an aborted checkpoint some workers have sent theirs and others never will.
+ * after an aborted checkpoint some workers have sent theirs and others never will. Nor can the CUTs
+ * of single shards: after an aborted checkpoint some have cut and others never will.
  *
- * <p>Assumes parallelism 1, aligned checkpoints, and the merger chained behind it.
+ * <p>Assumes aligned checkpoints, and what reads the CUTs chained behind it.
  */
 public final class EpochCut extends AbstractStreamOperator<byte[]>
         implements OneInputStreamOperator<byte[], byte[]>, BoundedOneInput {
@@ -41,7 +43,6 @@ public final class EpochCut extends AbstractStreamOperator<byte[]>
     private void cut(long checkpoint) {
         ObjectNode cut = Json.object();
         cut.put("checkpoint", checkpoint);
-        cut.put("time_ms", System.currentTimeMillis());
         output.collect(new StreamRecord<>(Element.of('C', cut)));
     }
 }

@@ -1,8 +1,9 @@
 package strandline.flink;
 
-import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
+import org.apache.flink.api.common.TaskInfo;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.IntSerializer;
@@ -49,11 +50,17 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
     @Override
     public void initializeState(StateInitializationContext context) throws Exception {
         super.initializeState(context);
-        // Flink tells an operator without state of no restored checkpoint. Nothing else is kept:
-        // on a rescale, splits and this state would be handed out independently.
+        // Flink tells an operator without state of no restored checkpoint, and on a rescale it
+        // deals the elements of all subtasks out evenly: so there is one for each that may be.
+        // Nothing else is kept: splits and this state would be handed out independently.
         ListState<Integer> state = context.getOperatorStateStore()
                 .getListState(new ListStateDescriptor<>("marker", IntSerializer.INSTANCE));
-        state.update(List.of(1));
+        TaskInfo task = getRuntimeContext().getTaskInfo();
+        state.update(IntStream.range(0, task.getMaxNumberOfParallelSubtasks())
+                .filter(each -> each % task.getNumberOfParallelSubtasks()
+                        == task.getIndexOfThisSubtask())
+                .boxed()
+                .toList());
         key = context.getRestoredCheckpointId().isPresent()
                 ? settings.restoredKey(context.getRestoredCheckpointId().getAsLong())
                 : settings.freshKey();
@@ -121,6 +128,7 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
         for (Map.Entry<Integer, long[]> move : moves.entrySet()) {
             list.addArray().add(move.getKey()).add(move.getValue()[0]).add(move.getValue()[1]);
         }
+        mark.put("time_ms", System.currentTimeMillis());
         mark.put("worker", getRuntimeContext().getTaskInfo().getIndexOfThisSubtask());
         output.collect(new StreamRecord<>(Element.of('M', mark)));
         moves.clear();

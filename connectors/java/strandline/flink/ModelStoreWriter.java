@@ -55,6 +55,7 @@ final class ModelStoreWriter
         WriterState state = recovered.iterator().next();
         ModelStoreWriter writer = new ModelStoreWriter(settings);
         try {
+            TopicSource.requireSameAtFirstRestore(settings, writer.store);
             writer.open = Opens.findOrAppend(
                     writer.store,
                     settings.stream(),

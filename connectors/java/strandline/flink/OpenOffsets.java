@@ -3,15 +3,12 @@ package strandline.flink;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Properties;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
-import org.apache.flink.kafka.shaded.org.apache.kafka.clients.admin.AdminClient;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetResetStrategy;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
@@ -77,7 +74,7 @@ final class OpenOffsets implements OffsetsInitializer {
 
     private Opens.Found append(Collection<TopicPartition> partitions, PartitionOffsetsRetriever log)
             throws InterruptedException {
-        TreeMap<String, String> source = source();
+        TreeMap<String, String> source = TopicSource.of(settings);
         return Opens.findOrAppend(
                 SharedStore.open(settings.storeUrl(), "the JobManager"),
                 settings.stream(),
@@ -126,7 +123,7 @@ final class OpenOffsets implements OffsetsInitializer {
             TreeMap<String, String> source,
             Map<Integer, Long> first,
             Map<Integer, Long> end) {
-        requireSameTopic(head, now, source);
+        TopicSource.requireSame(settings, head, now, source);
         TreeSet<Integer> missing = new TreeSet<>(now.positions().keySet());
         missing.removeAll(first.keySet());
         if (!missing.isEmpty()) {
@@ -159,39 +156,6 @@ final class OpenOffsets implements OffsetsInitializer {
         TreeMap<Integer, Long> positions = new TreeMap<>(first);
         positions.putAll(now.positions());
         return positions;
-    }
-
-    private void requireSameTopic(long head, StreamEntry now, TreeMap<String, String> source) {
-        if (!now.source().containsKey("topic_id")) {
-            throw Fatal.because("stream_unfit", String.format(
-                    "stream %s: at version %d it is fed from %s, not from Kafka, and its positions"
-                            + " mean nothing there; choose another name with --stream",
-                    settings.stream(), head, now.source()));
-        }
-        if (!now.source().equals(source)) {
-            throw Fatal.because("recreated", String.format(
-                    "stream %s: version %d has read %s, but now there is %s; a topic that was"
-                            + " created anew has other events under the same offsets. Read it as"
-                            + " another stream with --stream, or start a new store",
-                    settings.stream(), head, now.source(), source));
-        }
-    }
-
-    /** What tells this topic from any other of the same name. */
-    private TreeMap<String, String> source() throws InterruptedException {
-        Properties properties = settings.kafkaProperties();
-        properties.setProperty("client.id", "strandline-" + settings.stream() + "-open");
-        try (AdminClient admin = AdminClient.create(properties)) {
-            TreeMap<String, String> source = new TreeMap<>();
-            source.put("cluster", admin.describeCluster().clusterId().get());
-            source.put("topic", settings.topic());
-            source.put("topic_id", admin.describeTopics(java.util.List.of(settings.topic()))
-                    .allTopicNames().get().get(settings.topic()).topicId().toString());
-            return source;
-        } catch (ExecutionException e) {
-            throw new FlinkRuntimeException(
-                    "Kafka did not say what cluster and topic it has: " + e.getCause(), e);
-        }
     }
 
     private static <T> Map<Integer, Long> offsets(

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strandline.arrays import read_only
-from strandline.merge.gathering import gather_rows
-from strandline.tables import locate_rows, union_of_rows
+from strandline.sorted_rows import locate_rows, union_of_rows
 
 ids = st.lists(st.sets(st.integers(0, 60), max_size=40), min_size=1, max_size=6)
 row_types = pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
@@ -23,18 +22,15 @@ def sorted_rows(some: set[int], dtype: type[np.unsignedinteger[Any]]) -> np.ndar
 @row_types
 @settings(deadline=None)  # the first example compiles
 @given(ids)
-def test_gathered_rows_are_the_union_and_know_their_places(
+def test_a_union_holds_every_row_and_knows_the_places_of_each_piece(
     dtype: type[np.unsignedinteger[Any]], sets: list[set[int]]
 ) -> None:
     pieces = [sorted_rows(some, dtype) for some in sets]
-    rows, places = gather_rows(pieces, np.dtype(dtype))
+    rows, places = union_of_rows(pieces, np.dtype(dtype))
     assert rows.dtype == dtype
     assert rows.tolist() == sorted({row for piece in pieces for row in piece.tolist()})
     for piece, at in zip(pieces, places, strict=True):
         assert rows[at].tolist() == piece.tolist()
-    union = union_of_rows(iter(pieces))
-    assert union is not None
-    assert union.tolist() == rows.tolist()
 
 
 @row_types
@@ -48,7 +44,6 @@ def test_a_row_is_located_or_absent(
     assert locate_rows(rows, piece).tolist() == expected
 
 
-def test_no_pieces_have_no_union() -> None:
-    assert union_of_rows(iter([])) is None
-    rows, places = gather_rows([], np.dtype(np.uint32))
+def test_no_pieces_have_no_rows() -> None:
+    rows, places = union_of_rows([], np.dtype(np.uint32))
     assert (rows.tolist(), rows.dtype, places) == ([], np.uint32, [])
