@@ -6,11 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array of zeros that random reads are quick in.
+
+    numpy asks for huge pages for memory that it leaves as it is, not for `np.zeros`; without them
+    almost every access to a large table misses the processor's page cache as well.
+    """
+    array = np.empty(shape, dtype)
+    array.fill(0)
+    return array
+
+
 def read_only(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Return the array as the one type that kernels take inputs in, copied only if it must be.
 
     A writable, strided or unaligned array would each compile a kernel again, within an epoch.
     """
-    view = np.require(array, dtype, ("C", "A")).view()
+    flags = array.flags
+    if array.dtype != dtype or not (flags.c_contiguous and flags.aligned):
+        array = np.require(array, dtype, ("C", "A"))
+    view = array.view()
     view.flags.writeable = False
     return view

@@ -19,11 +19,18 @@ from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import Manifest, TrainBody
-from strandline.shards import WHOLE, Shard
+from strandline.shards import WHOLE, Shard, shard_table
 from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
-from strandline.tables import Changes, Parameters, Table, TableSchema, apply_changes
+from strandline.tables import (
+    Changes,
+    DenseTable,
+    Parameters,
+    Table,
+    TableSchema,
+    apply_changes,
+)
 from strandline.tensors import Tensors, decode, encode
 
 FORMAT: Final = "1"
@@ -99,32 +106,36 @@ def _fold(
 ) -> Parameters:
     """Add the deltas up to the version to the newest of the bases that is sound."""
     schemas = schemas_of(learners)
-    start, parameters = 0, empty_parameters(learners, shard)
+    start, parameters = _newest_sound(store, learners, bases, shard)
+    for at in range(start + 1, version + 1):
+        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas, shard))
+    return parameters
+
+
+def _newest_sound(
+    store: Store, learners: Mapping[str, Learner], bases: Sequence[int], shard: Shard
+) -> tuple[int, Parameters]:
+    """Return the newest base that is sound, with its version; genesis if there is none."""
     for at in sorted(bases, reverse=True):
         try:
-            start, parameters = at, read_base(store, at, learners, shard)
-            break
+            return at, read_base(store, at, learners, shard)
         except FileMissing:
             continue  # removed since it was listed
         except StoreDamaged as error:
             _log.warning(
                 "base %d is passed over: %s; remove the file, opening works without it", at, error
             )
-    for at in range(start + 1, version + 1):
-        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas, shard))
-    return parameters
+    return 0, empty_parameters(learners, shard)
 
 
 def encode_base(version: int, manifest: bytes, parameters: Parameters) -> bytes:
     """Return the base file of a version's parameters; the same parameters give the same bytes."""
     tensors: Tensors = {}
     for name, table in parameters.items():
-        rows, values = table.items()
-        if table.schema.row_count is None:
-            tensors[f"{name}/rows"], tensors[f"{name}/values"] = rows, values
+        if isinstance(table, DenseTable):
+            tensors[f"{name}/values"] = table.values
         else:
-            every = np.arange(table.schema.row_count, dtype=table.schema.row_dtype)
-            tensors[f"{name}/values"] = table.gather(every)
+            tensors[f"{name}/rows"], tensors[f"{name}/values"] = table.items()
     metadata = {
         "digest": _digest(tensors),
         "format": FORMAT,
@@ -154,29 +165,30 @@ def read_base(
         raise StoreDamaged(
             f"base has digest {_digest(tensors)}, its header says {metadata['digest']}"
         )
-    parameters = empty_parameters(learners, shard)
     schemas = schemas_of(learners)
     expected = {name for schema in schemas.values() for name in _tensor_names(schema)}
     if set(tensors) != expected:
         raise StoreDamaged(f"base has tensors {sorted(tensors)}, expected {sorted(expected)}")
-    for name, schema in schemas.items():
-        _fill(parameters[name], schema, tensors, shard)
-    return parameters
+    return {name: _table(schema, tensors, shard) for name, schema in schemas.items()}
 
 
-def _fill(table: Table, schema: TableSchema, tensors: Tensors, shard: Shard) -> None:
+def _table(schema: TableSchema, tensors: Tensors, shard: Shard) -> Table:
     values = tensors[f"{schema.name}/values"]
-    if schema.row_count is None:
-        rows = tensors[f"{schema.name}/rows"]
-    else:
-        rows = np.arange(schema.row_count, dtype=schema.row_dtype)
     if not np.all(np.isfinite(values)):
         raise StoreDamaged(f"table {schema.name}: base holds numbers that are not finite")
     try:
+        if schema.row_count is not None and shard == WHOLE:
+            return DenseTable(schema, values.copy())
+        table = shard_table(schema, shard)
+        if schema.row_count is None:
+            rows = tensors[f"{schema.name}/rows"]
+        else:
+            rows = np.arange(schema.row_count, dtype=schema.row_dtype)
         mine = shard.select(Changes(rows, values))
         table.assign(mine.rows, mine.values)
     except ValueError as error:
         raise StoreDamaged(f"base: {error}") from error
+    return table
 
 
 def _tensor_names(schema: TableSchema) -> list[str]:

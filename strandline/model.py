@@ -78,13 +78,28 @@ class Model:
         for learner in self._learners.values():
             learner.bind(parameters)
 
-    def predict(self, events: Sequence[Event], learner: str | None = None) -> Predictions:
-        """Return what the learner predicts of each event: its probability, class or number.
+    def decode(self, events: Sequence[Event]) -> Batch:
+        """Return the events' features, which any version of this spec's model predicts from.
 
         Parameters
         ----------
         events
             JSON objects, as bytes or as dictionaries. Labels and weights are not read.
+
+        Raises
+        ------
+        EventRejected
+            If an event cannot be decoded.
+        """
+        return self._events.read(events)
+
+    def predict(self, events: Sequence[Event] | Batch, learner: str | None = None) -> Predictions:
+        """Return what the learner predicts of each event: its probability, class or number.
+
+        Parameters
+        ----------
+        events
+            As `decode` takes them, or what it returned.
         learner
             Which learner predicts; may be left out if the spec has one that does.
 
@@ -100,7 +115,7 @@ class Model:
             raise SpecError(
                 f"learner: expected one of {', '.join(sorted(self._learners))}, got {learner!r}"
             )
-        batch = self._events.read(events)
+        batch = events if isinstance(events, Batch) else self.decode(events)
         found = {name: self._learners[name].predict(batch) for name in names}
         scores = {name: each for name, each in found.items() if each is not None}
         if len(scores) != 1:
@@ -140,7 +155,7 @@ class Model:
         Raises `EventRejected` and `SpecError` as `predict` and `estimator` do.
         """
         chosen = self._sklearn(learner, "matrix(events, learner=...)")
-        return chosen.matrix(self._events.read(events))
+        return chosen.matrix(self.decode(events))
 
     def _sklearn(self, learner: str | None, call: str) -> SklearnLearner:
         name, _ = self._one(SklearnSpec, learner, call)

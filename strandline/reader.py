@@ -16,6 +16,7 @@ from typing import Final, Self
 from strandline.base import is_covered, parameters_at, read_changes, read_spec
 from strandline.delta import ModelChanges
 from strandline.errors import FileMissing, StoreDamaged, WrongUsage
+from strandline.features import Batch
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.model import Event, EventReader, Model, Predictions
 from strandline.store.base import Store
@@ -167,7 +168,7 @@ class Reader:
         """
         return self._error
 
-    def predict(self, events: Sequence[Event], learner: str | None = None) -> Predictions:
+    def predict(self, events: Sequence[Event] | Batch, learner: str | None = None) -> Predictions:
         """Predict with the newest model at hand, see `Model.predict`."""
         return self.model.predict(events, learner)
 

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple, Self
 from msgspec import structs
 from numpy.typing import NDArray
 
-from strandline.tables import Changes, Rows, Table, TableSchema, Values, empty_table
+from strandline.sorted_rows import Rows
+from strandline.tables import Changes, Table, TableSchema, Values, empty_table
 
 
 class Shard(NamedTuple):

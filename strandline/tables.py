@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline import row_index
-from strandline.arrays import read_only
+from strandline import row_index, row_kernels
+from strandline.arrays import read_only, zeros
+from strandline.sorted_rows import ABSENT, Rows, locate_rows
 
-Rows = NDArray[np.unsignedinteger[Any]]
 Values = NDArray[Any]
 
 Operation = Literal["add", "max", "set"]
@@ -111,20 +111,23 @@ class Changes:
 class TableDelta(Changes):
     """What one worker learned in one table: changes, and the per-row sums that its rule needs.
 
-    `stats` are arrays [n]; ftrl under rule `matched` has ``dw`` float32 (change of the weight),
-    ``contraction`` float32 (T_j) and ``touches`` uint32 (k_j).
+    `stats` are arrays [n]; ftrl under rule `matched` has ``start`` float32 (the weight before the
+    epoch), ``dw`` float32 (its change), ``contraction`` float32 (T_j) and ``touches`` uint32 (k_j).
+    `before` are the rows' values [n, width] when the epoch began, of a learner that remembers them;
+    they stay with the worker.
     """
 
     stats: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    before: Values | None = None
 
     @property
     def finite(self) -> bool:
-        """Whether every number is finite, the stats' too."""
+        """Whether every number that changes anything is finite, the stats' too."""
         return all(bool(np.isfinite(a).all()) for a in (self.values, *self.stats.values()))
 
     @property
     def nbytes(self) -> int:
-        """The bytes that the arrays take, the stats' too."""
+        """The bytes that the merger gets, the stats' too."""
         return sum(a.nbytes for a in (self.rows, self.values, *self.stats.values()))
 
 
@@ -167,11 +170,40 @@ def _apply(table: Table, change: Changes) -> None:
             table.add(rows, values)
         case "max":
             table.schema.check(rows, values)
-            before = table.gather(rows)
-            # np.maximum may pick either of 0.0 and -0.0; everybody must hold the same bits.
-            table.assign(rows, np.where(values > before, values, before))
+            table.assign(rows, _raised(table.gather(rows), values))
         case "set":
             table.assign(rows, values)
+
+
+def apply_to_rows(schema: TableSchema, rows: Rows, values: Values, change: Changes) -> None:
+    """Apply to `values`, of the sorted `rows` of a table, what a change does to those rows."""
+    at = locate_rows(rows, change.rows)
+    if schema.operation == "add":
+        row_kernels.add(values, *_inputs(at, change.values))
+        return
+    hit = at != ABSENT
+    before, new = values[at[hit]], change.values[hit]
+    values[at[hit]] = _raised(before, new) if schema.operation == "max" else new
+
+
+def _raised(before: Values, values: Values) -> Values:
+    # np.maximum may pick either of 0.0 and -0.0; everybody must hold the same bits.
+    raised: Values = np.where(values > before, values, before)
+    return raised
+
+
+def same_changes(one: Mapping[str, Changes], other: Mapping[str, Changes]) -> bool:
+    """Return whether both change the same rows of the same tables by the same bits."""
+    changed = [{name for name, change in each.items() if len(change.rows)} for each in (one, other)]
+    return changed[0] == changed[1] and all(
+        np.array_equal(one[name].rows, other[name].rows)
+        and np.array_equal(_bits(one[name].values), _bits(other[name].values))
+        for name in changed[0]
+    )
+
+
+def _bits(values: Values) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
 
 
 class DenseTable:
@@ -184,7 +216,7 @@ class DenseTable:
         assert schema.row_count is not None, "a dense table has a row count"
         shape = (schema.row_count, schema.width)
         if values is None:
-            values = np.zeros(shape, schema.value_dtype)
+            values = zeros(shape, schema.value_dtype)
         if values.dtype != schema.value_dtype or values.shape != shape:
             raise ValueError(
                 f"table {schema.name}: values are {values.dtype}{list(values.shape)}, "
@@ -195,15 +227,15 @@ class DenseTable:
 
     def gather(self, rows: Rows) -> Values:
         self.schema.check_rows(rows)
-        return self.values[rows]
+        return _gather(self.values, rows)
 
     def add(self, rows: Rows, changes: Values) -> None:
         self.schema.check(rows, changes)
-        self.values[rows] += changes
+        row_kernels.add(self._writable(), *_inputs(rows, changes))
 
     def assign(self, rows: Rows, values: Values) -> None:
         self.schema.check(rows, values)
-        self.values[rows] = values
+        row_kernels.assign(self._writable(), *_inputs(rows, values))
 
     def items(self) -> tuple[Rows, Values]:
         rows = np.flatnonzero(self.values.any(axis=1))
@@ -211,6 +243,11 @@ class DenseTable:
 
     def copy(self) -> Self:
         return type(self)(self.schema, self.values.copy())
+
+    def _writable(self) -> Values:
+        if not self.values.flags.writeable:
+            raise ValueError(f"table {self.schema.name} is read-only, expected one to change")
+        return self.values
 
 
 class SparseTable:
@@ -224,8 +261,8 @@ class SparseTable:
         self.schema = schema
         self._multiplier = row_index.random_multiplier()
         self._count = 0
-        self._ids = np.zeros(_SPARSE_ROWS_MIN, schema.row_dtype)
-        self._values = np.zeros((_SPARSE_ROWS_MIN, schema.width), schema.value_dtype)
+        self._ids = zeros((_SPARSE_ROWS_MIN,), schema.row_dtype)
+        self._values = zeros((_SPARSE_ROWS_MIN, schema.width), schema.value_dtype)
         self._slots = np.full(2 * _SPARSE_ROWS_MIN, row_index.FREE, np.int64)
 
     def gather(self, rows: Rows) -> Values:
@@ -234,19 +271,21 @@ class SparseTable:
         row_index.find(
             self._slots, self._ids, read_only(rows, np.uint64), self._multiplier, positions
         )
-        values = self._values[positions]
-        values[positions == row_index.FREE] = 0
+        absent = positions == row_index.FREE
+        positions[absent] = 0
+        values = _gather(self._values, positions)
+        values[absent] = 0
         return values
 
     def add(self, rows: Rows, changes: Values) -> None:
         self.schema.check(rows, changes)
         positions = self._positions(rows)  # may replace the storage, so it comes first
-        self._values[positions] += changes
+        row_kernels.add(self._values, *_inputs(positions, changes))
 
     def assign(self, rows: Rows, values: Values) -> None:
         self.schema.check(rows, values)
         positions = self._positions(rows)
-        self._values[positions] = values
+        row_kernels.assign(self._values, *_inputs(positions, values))
 
     def items(self) -> tuple[Rows, Values]:
         present = np.flatnonzero(self._values[: self._count].any(axis=1))
@@ -278,14 +317,25 @@ class SparseTable:
     def _grow(self, needed: int) -> None:
         capacity = 1 << (needed - 1).bit_length()
         ids, values = self._ids[: self._count], self._values[: self._count]
-        self._ids = np.zeros(capacity, self.schema.row_dtype)
-        self._values = np.zeros((capacity, self.schema.width), self.schema.value_dtype)
+        self._ids = zeros((capacity,), self.schema.row_dtype)
+        self._values = zeros((capacity, self.schema.width), self.schema.value_dtype)
         self._values[: self._count] = values
         self._slots = np.full(2 * capacity, row_index.FREE, np.int64)
         positions = np.empty(self._count, np.int64)
         row_index.find_or_insert(
             self._slots, self._ids, 0, read_only(ids, np.uint64), self._multiplier, positions
         )
+
+
+def _inputs(rows: NDArray[Any], values: Values) -> tuple[NDArray[Any], Values]:
+    """Return both as the kernels' inputs."""
+    return read_only(rows, rows.dtype), read_only(values, values.dtype)
+
+
+def _gather(values: Values, rows: NDArray[Any]) -> Values:
+    out = np.empty((len(rows), values.shape[1]), values.dtype)
+    row_kernels.gather(read_only(values, values.dtype), read_only(rows, rows.dtype), out)
+    return out
 
 
 def empty_table(schema: TableSchema) -> Table:

@@ -13,7 +13,7 @@ from strandline.block import Block, Mark, Span, join_spans
 from strandline.epoch import Epoch, Records
 from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.features import Decoder
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, not_remembered
 from strandline.limits import DELTA_BYTES_MAX, REJECTED_SHARE_EVENTS_MIN
 from strandline.manifest import Manifest, Prequential
 from strandline.prequential import add_sums, is_finite, prequential_sums
@@ -50,7 +50,9 @@ class Worker:
     def start(self, run: str, version: int) -> None:
         """Begin a run on the parameters of a version; seq goes on from what that version names."""
         self._run = run
-        self._replica = Replica(self._store, self._learners, version)
+        self._replica = Replica(
+            self._store, self._learners, version, whole=not_remembered(self._learners)
+        )
         self._seq = self._newest_seq(read_manifest(self._store, version))
         self._read, self._rejected = 0, 0
         self._begin_epoch()

@@ -1,7 +1,7 @@
 """What a learner is."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,3 +65,15 @@ class Learner(Protocol):
         that gathers events into mini-batches learns the last, shorter one here, and changes its
         tables once more.
         """
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A learner whose deltas say what the rows were `before`: it spares the worker a copy.
+
+    Of the tables of other learners a worker holds two: as published, and as learned.
+    """
+
+    @property
+    def remembers(self) -> Literal[True]:
+        """That `TableDelta.before` is set, of every table."""

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.features import Batch
+from strandline.sorted_rows import Rows
 from strandline.spec import CountsSpec, Predicts
-from strandline.tables import Parameters, Rows, SparseTable, TableDelta, TableSchema
+from strandline.tables import Parameters, SparseTable, TableDelta, TableSchema
 
 
 class Counts:

@@ -1,13 +1,14 @@
 """FTRL-Proximal logistic regression on hashed slots (McMahan et al., KDD 2013)."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strandline.arrays import read_only
 from strandline.features import BIAS_FIELD, Batch, selected_fields
+from strandline.learners.ftrl_delta import delta_columns
 from strandline.learners.ftrl_kernel import (
     RECORD,
     UNTOUCHED,
@@ -40,6 +41,7 @@ class Ftrl:
         self.tables = (TableSchema(table, 2, "float32", 1 << spec.bits),)
         self.rules: Mapping[str, str] = {table: spec.merge}
         self.predicts: Predicts | None = "probability"
+        self.remembers: Literal[True] = True
         self._rates = (spec.alpha, spec.beta, spec.l1, spec.l2)
         self._selected = read_only(selected_fields([*fields, BIAS_FIELD]), np.bool_)
         self._zn: Values | None = None
@@ -90,22 +92,18 @@ class Ftrl:
 
     def take_delta(self) -> dict[str, TableDelta]:
         (schema,) = self.tables
-        zn, records = self._bound(), self._records[: self._count]
-        records = records[np.argsort(records["slot"])]
-        rows = records["slot"].copy()
-        start = np.stack((records["z"], records["n"]), axis=1)
-        end = zn[rows]
-        stats: dict[str, NDArray[Any]] = {}
-        with np.errstate(over="ignore", invalid="ignore"):  # the worker asks whether it is finite
-            add = end - start
-            if self.rules[schema.name] == "matched":
-                dw = self.weights(end) - self.weights(start)
-                stats["dw"] = dw.astype(np.float32)
-                stats["contraction"] = records["contraction"].astype(np.float32)
-                stats["touches"] = records["touches"].copy()
-        self._position[rows] = UNTOUCHED
+        columns = delta_columns(
+            self._records[: self._count],
+            self._rates,
+            read_only(self._bound(), np.float32),
+            self._position,
+        )
         self._begin_epoch()
-        return {schema.name: TableDelta(rows, add, stats)}
+        stats: dict[str, NDArray[Any]] = {}
+        if self.rules[schema.name] == "matched":
+            names = ("start", "dw", "contraction", "touches")
+            stats = {name: getattr(columns, name) for name in names}
+        return {schema.name: TableDelta(columns.rows, columns.add, stats, columns.before)}
 
     def weights(self, zn: Values) -> Floats:
         """Return w of the rows [k, 2], in float64."""

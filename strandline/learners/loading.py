@@ -6,15 +6,15 @@ import numpy as np
 
 from strandline.errors import SpecError
 from strandline.features import BIAS_FIELD, Batch
-from strandline.learners.base import Learner
+from strandline.learners.base import Learner, Remembering
 from strandline.learners.counts import Counts
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.sklearn_learner import SklearnLearner
-from strandline.merge import ONE_STREAM, OPERATIONS
+from strandline.merge import ONE_STREAM, OPERATIONS, Part, merge_table
 from strandline.shards import WHOLE, Shard, shard_table
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
-from strandline.tables import Parameters, TableSchema
+from strandline.tables import Parameters, TableSchema, apply_changes, apply_to_rows
 
 
 def make_learners(spec: Spec) -> dict[str, Learner]:
@@ -46,6 +46,16 @@ def schemas_of(learners: Mapping[str, Learner]) -> dict[str, TableSchema]:
 def empty_parameters(learners: Mapping[str, Learner], shard: Shard = WHOLE) -> Parameters:
     """Return the parameters of version 0: every table, and no rows; room for those of the shard."""
     return {name: shard_table(schema, shard) for name, schema in schemas_of(learners).items()}
+
+
+def not_remembered(learners: Mapping[str, Learner]) -> frozenset[str]:
+    """Return the tables of learners whose deltas do not say what rows were before."""
+    return frozenset(
+        schema.name
+        for learner in learners.values()
+        if not isinstance(learner, Remembering)
+        for schema in learner.tables
+    )
 
 
 def one_stream_tables(learners: Mapping[str, Learner]) -> tuple[str, ...]:
@@ -83,7 +93,13 @@ def warm_up() -> None:
         learner.learn(batch)
         learner.predict(batch)
         for name, delta in learner.take_delta().items():
-            parameters[name].gather(delta.rows)
+            table = parameters[name]
+            parts = [Part(worker, 1, delta) for worker in range(2)]
+            change = merge_table(learner, table.schema, table, parts, events=2)
+            apply_changes(parameters, [{name: change}])
+            values = table.gather(delta.rows)
+            apply_to_rows(table.schema, delta.rows, values, delta)
+            table.assign(delta.rows, values)
 
 
 def _check(name: str, learner: Learner) -> None:

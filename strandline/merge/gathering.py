@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline import row_kernels
+from strandline.arrays import read_only
 from strandline.errors import MergeError
-from strandline.tables import Rows, TableDelta, TableSchema, Values
+from strandline.sorted_rows import Rows, union_of_rows
+from strandline.tables import TableDelta, TableSchema, Values
 
-Indices = list[NDArray[np.intp]]
+Indices = list[NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,11 @@ class Gathered:
     @property
     def workers(self) -> NDArray[np.float64]:
         """c_j: the number of deltas that hold each row."""
-        return self._sum([np.ones(len(delta.rows)) for delta in self.deltas])
+        return self._sum([np.ones(len(delta.rows), np.uint32) for delta in self.deltas])
 
     def stat_total(self, name: str) -> NDArray[np.float64]:
         """Return the sum of a stat per row."""
-        return self._sum([delta.stats[name].astype(np.float64) for delta in self.deltas])
+        return self._sum([delta.stats[name] for delta in self.deltas])
 
     def _sum(self, pieces: Sequence[Values]) -> NDArray[np.float64]:
         return sum_pieces(self.indices, pieces, np.zeros(len(self.rows)))
@@ -51,14 +54,8 @@ class Gathered:
 
 def gather_deltas(deltas: Sequence[TableDelta], schema: TableSchema) -> Gathered:
     """Align the deltas, in the given order."""
-    rows, indices = gather_rows([delta.rows for delta in deltas], schema.row_dtype)
+    rows, indices = union_of_rows([delta.rows for delta in deltas], schema.row_dtype)
     return Gathered(schema, rows, indices, deltas)
-
-
-def gather_rows(pieces: Sequence[Rows], dtype: np.dtype[Any]) -> tuple[Rows, Indices]:
-    """Return the sorted union of sorted unique rows, and where each piece lies in it."""
-    rows = np.unique(np.concatenate([np.empty(0, dtype), *pieces]))
-    return rows, [np.searchsorted(rows, piece) for piece in pieces]
 
 
 def accumulator(dtype: np.dtype[Any]) -> type[np.float64] | type[np.int64]:
@@ -80,7 +77,8 @@ def sum_pieces(indices: Indices, pieces: Sequence[Values], total: NDArray[Any]) 
             "epoch is not committed: a worker's delta is damaged"
         )
     for index, piece in zip(indices, pieces, strict=True):
-        total[index] += piece
+        changes = read_only(_two_dimensional(piece), piece.dtype)
+        row_kernels.add(_two_dimensional(total), read_only(index, np.int64), changes)
     return total
 
 
@@ -93,11 +91,21 @@ def largest_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> V
     return out
 
 
+def first_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> Values:
+    """Fill `out` with each row of the first piece that holds it, and return it."""
+    return last_pieces(indices[::-1], pieces[::-1], out)
+
+
 def last_pieces(indices: Indices, pieces: Sequence[Values], out: Values) -> Values:
     """Fill `out` with each row of the last piece that holds it, and return it."""
     for index, piece in zip(indices, pieces, strict=True):
         out[index] = piece
     return out
+
+
+def _two_dimensional(array: NDArray[Any]) -> NDArray[Any]:
+    """Return stats [n] as a column, as kernels take rows; values [n, width] as they are."""
+    return array if array.ndim == 2 else array[:, np.newaxis]
 
 
 def _magnitude(values: Values) -> int:

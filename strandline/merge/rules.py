@@ -19,12 +19,13 @@ from strandline.errors import MergeError
 from strandline.merge.gathering import (
     Gathered,
     accumulator,
+    first_pieces,
     gather_deltas,
-    gather_rows,
     largest_pieces,
     last_pieces,
     sum_pieces,
 )
+from strandline.sorted_rows import union_of_rows
 from strandline.tables import Changes, Operation, Table, TableDelta, TableSchema, Values
 
 Floats = NDArray[np.float64]
@@ -115,8 +116,9 @@ def merge_table(
         change = _RULES[rule](_Epoch(learner, before, gathered, parts, events, time_ms))
         values = change.astype(schema.value_dtype)
         after = before + values if schema.operation == "add" else values
-    unfit = np.flatnonzero(_unfit(schema, before, values, after))
-    if len(unfit):
+    wrong = _wrong(schema, before, values, after)
+    if wrong.any():
+        unfit = np.flatnonzero(wrong.any(axis=1))
         row = unfit[0]
         raise MergeError(
             f"table {schema.name}, rule {rule}: row {gathered.rows[row]} would become "
@@ -131,7 +133,7 @@ def compose(deltas: Sequence[TableDelta], schema: TableSchema) -> TableDelta:
     """Return the deltas of one table by one worker, in seq order, as one delta.
 
     By the table's operation changes add up, in float64 and rounded once (integers: exactly), or
-    the largest value or the last row is kept. Stats add up.
+    the largest value or the last row is kept. Stats add up, but for ``start``: the first's stands.
 
     Raises
     ------
@@ -142,13 +144,16 @@ def compose(deltas: Sequence[TableDelta], schema: TableSchema) -> TableDelta:
     if len(deltas) == 1:
         return deltas[0]
     first = deltas[0]
-    rows, indices = gather_rows([delta.rows for delta in deltas], first.rows.dtype)
+    rows, indices = union_of_rows([delta.rows for delta in deltas], first.rows.dtype)
 
     def total(pieces: Sequence[NDArray[Any]]) -> NDArray[Any]:
         shape, dtype = (len(rows), *pieces[0].shape[1:]), pieces[0].dtype
         return sum_pieces(indices, pieces, np.zeros(shape, accumulator(dtype))).astype(dtype)
 
     stats = {name: total([delta.stats[name] for delta in deltas]) for name in first.stats}
+    if "start" in stats:
+        starts = [delta.stats["start"] for delta in deltas]
+        stats["start"] = first_pieces(indices, starts, np.empty_like(stats["start"]))
     pieces = [delta.values for delta in deltas]
     match schema.operation:
         case "add":
@@ -202,22 +207,31 @@ def _mean(epoch: _Epoch) -> Values:
 
 
 def _matched(epoch: _Epoch) -> Values:
-    """w' = w + γ Σ dw_i;  n' = n + Q;  z' = the state that gives w' at n'.
+    """w' = w + γ Σ dw_i - (1 - exp(-S)) (w - w̄);  n' = n + Q;  z' = the state that gives w' at n'.
 
-    S = η(n') Q + sqrt(k/m) T. A row that one worker touched (γ = 1), and one whose w' is 0,
-    take z' = z + Σ dz instead: the first is then what that worker learned, whatever version it
-    stood on and on either side of l1; the second has no other z.
+    w̄ is the mean of the weights that the workers started from, S = η(n') Q + sqrt(k/m) T. What
+    was merged since they started, w - w̄, covers a part of the way that their changes cover again:
+    a hot row gives it back and moves to the mean of the workers' weights, a cold one adds all.
+
+    A row that one worker touched, and one whose w' is 0, take z' = z + Σ dz instead: the first is
+    then what that worker learned, whatever version it stood on and on either side of l1; the second
+    has no other z.
     """
     learner, before, gathered = epoch.learner, epoch.before, epoch.gathered
     assert isinstance(learner, Geometry), "rule matched needs the geometry of a gradient learner"
+    change, workers = gathered.total(), gathered.workers
+    shared = np.flatnonzero(workers > 1)
+    q, before, workers = change[shared, 1], before[shared], workers[shared]
     z, n = before[:, 0].astype(np.float64), before[:, 1].astype(np.float64)
-    change = gathered.total()
-    q = change[:, 1]
-    share_touching = gathered.stat_total("touches") / max(1, epoch.events)
-    s = learner.rate(n + q) * q + np.sqrt(share_touching) * gathered.stat_total("contraction")
-    workers = gathered.workers
-    w = learner.weights(before) + matched_share(s, workers) * gathered.stat_total("dw")
-    change[:, 0] = np.where((workers == 1) | (w == 0), change[:, 0], learner.state(w, n + q) - z)
+
+    def total(name: str) -> Floats:
+        return gathered.stat_total(name)[shared]
+
+    share_touching = total("touches") / max(1, epoch.events)
+    s = learner.rate(n + q) * q + np.sqrt(share_touching) * total("contraction")
+    w = learner.weights(before)
+    w += matched_share(s, workers) * total("dw") + np.expm1(-s) * (w - total("start") / workers)
+    change[shared, 0] = np.where(w == 0, change[shared, 0], learner.state(w, n + q) - z)
     return change
 
 
@@ -272,11 +286,9 @@ ONE_STREAM: Final = frozenset({"decay", "replace"})
 """Rules that do not commute: what two streams make of a row depends on who commits first."""
 
 
-def _unfit(schema: TableSchema, before: Values, values: Values, after: Values) -> NDArray[np.bool_]:
-    """Return which rows are not finite, or have wrapped around."""
+def _wrong(schema: TableSchema, before: Values, values: Values, after: Values) -> NDArray[np.bool_]:
+    """Return which numbers are not finite, or have wrapped around."""
     if schema.value_dtype.kind == "f":
-        wrong = ~np.isfinite(after)
-    else:
-        wrong = ((values < 0) != (after < before)) & (schema.operation == "add")
-    unfit: NDArray[np.bool_] = wrong.any(axis=1)
-    return unfit
+        return ~np.isfinite(after)
+    wrapped: NDArray[np.bool_] = (values < 0) != (after < before)
+    return wrapped & (schema.operation == "add")

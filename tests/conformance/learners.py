@@ -15,6 +15,7 @@ import pytest
 
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners import Learner, empty_parameters
+from strandline.learners.base import Remembering
 from strandline.merge import OPERATIONS, Part, compose, merge_table
 from strandline.tables import Parameters, TableDelta, Values, apply_changes
 
@@ -316,6 +317,17 @@ def check_merged_bytes_do_not_depend_on_arrival(case: Case) -> None:
             changes = merge_table(learner, schema, start[schema.name], arrived, 1000)
             found.add((changes.rows.tobytes(), changes.values.tobytes()))
         assert len(found) == 1
+
+
+def check_who_remembers_says_what_rows_were_before(case: Case) -> None:
+    start = learned(case, make_batch(1))
+    learner, _ = case.bound(start)
+    for seed in (2, 3):
+        learner.learn(make_batch(seed))
+    for name, delta in learner.take_delta().items():
+        assert (delta.before is not None) == isinstance(learner, Remembering)
+        if delta.before is not None:
+            assert delta.before.tobytes() == start[name].gather(delta.rows).tobytes()
 
 
 def check_composed_deltas_are_one_delta(case: Case) -> None:

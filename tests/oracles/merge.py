@@ -14,6 +14,7 @@ class RowPart:
     dw: float = 0.0
     contraction: float = 0.0
     touches: int = 0
+    start: float = 0.0
 
 
 def gamma(s: float, workers: int) -> float:
@@ -68,7 +69,8 @@ def merged_matched(
         return z + parts[0].dz, n + q
     w = 0.0 if abs(z) <= l1 else -(z - math.copysign(l1, z)) / denominator(n)
     s = q / denominator(n + q) + math.sqrt(k / events) * contraction
-    w += gamma(s, len(parts)) * math.fsum(p.dw for p in parts)
+    unseen = w - math.fsum(p.start for p in parts) / len(parts)
+    w += gamma(s, len(parts)) * math.fsum(p.dw for p in parts) + math.expm1(-s) * unseen
     if w == 0:
         return merged_sum(z, n, parts)
     return -w * denominator(n + q) - math.copysign(l1, w), n + q

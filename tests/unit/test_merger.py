@@ -254,6 +254,7 @@ def test_what_is_given_up_is_in_no_later_cut() -> None:
     replica = job.merger._replica
     assert replica is not None
     assert replica.pending == []
-    for name, table in replica.published.items():
+    published = parameters_at(store, make_learners(SPEC), replica.version)
+    for name, table in published.items():
         assert table.items()[1].tobytes() == replica.local[name].items()[1].tobytes()
     assert job.merger.cut().deltas == ()

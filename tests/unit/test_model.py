@@ -43,6 +43,22 @@ def test_events_are_bytes_or_dictionaries_without_label_and_weight() -> None:
     assert model.predict([]).scores.shape == (0,)
 
 
+def test_decoded_events_predict_as_the_events_do_at_any_version() -> None:
+    store = create_store("memory:", SPEC)
+    before = open_model(store)
+    with open_stream(store, "events").begin() as transaction:
+        transaction.learn(clicks(200))
+    after = open_model(store)
+    batch = before.decode(clicks(50, 7))
+    for model in (before, after):
+        expected = model.predict(clicks(50, 7))
+        found = model.predict(batch)
+        assert (found.version, found.scores.tobytes()) == (
+            expected.version,
+            expected.scores.tobytes(),
+        )
+
+
 def test_an_event_that_cannot_be_decoded_is_named() -> None:
     model = open_model(create_store("memory:", SPEC))
     with pytest.raises(EventRejected, match="event 1 of 3 is rejected as missing_feature: item"):

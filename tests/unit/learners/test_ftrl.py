@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners.ftrl import Ftrl
+from strandline.learners.ftrl_delta import close_epoch
 from strandline.learners.ftrl_kernel import learn_events, predict_events
 from strandline.learners.loading import empty_parameters
 from strandline.spec import FtrlSpec
@@ -176,6 +177,29 @@ def test_state_and_weights_undo_each_other() -> None:
     assert z[2] == 0.0
 
 
+def test_the_columns_of_a_delta_have_the_bits_of_their_formulas() -> None:
+    spec = FtrlSpec(features=("a",), bits=6, alpha=0.3, l1=0.2, l2=0.7)
+    rng = np.random.default_rng(3)
+    entries = [[(int(key), 0, 1.5) for key in rng.integers(0, 48, 5)] for _ in range(300)]
+    events: list[Event] = [(each, float(rng.random() < 0.3), 2.0) for each in entries]
+    learner, parameters = bound(spec)
+    learner.learn(batch_of(events[:150]))
+    learner.take_delta()
+    start = zn_of(parameters).copy()
+    learner.learn(batch_of(events[150:]))
+    end = zn_of(parameters).copy()
+    delta = learner.take_delta()["ctr.zn"]
+    rows = np.unique([key % 64 for each in entries[150:] for key, _, _ in each])
+    assert delta.rows.tolist() == rows.tolist()
+    assert delta.values.tobytes() == (end[rows] - start[rows]).tobytes()
+    before = learner.weights(start[rows])
+    assert delta.stats["start"].tobytes() == before.astype(np.float32).tobytes()
+    dw = learner.weights(end[rows]) - before
+    assert delta.stats["dw"].tobytes() == dw.astype(np.float32).tobytes()
+    learner.learn(batch_of(events[:1]))
+    assert learner.take_delta()["ctr.zn"].rows.tolist() == sorted({key for key, _, _ in entries[0]})
+
+
 @pytest.mark.parametrize("merge", ["sum", "mean"])
 def test_rules_that_need_no_stats_send_none(merge: str) -> None:
     spec = FtrlSpec(features=NAMES, merge="sum" if merge == "sum" else "mean")
@@ -237,7 +261,7 @@ def test_columns_of_different_length_do_not_reach_the_kernel(column: str) -> Non
 
 def test_kernels_release_the_interpreter_and_keep_strict_maths() -> None:
     """With fast maths `isfinite(nan)` is true inside a kernel, and a replay may change bits."""
-    for kernel in (learn_events, predict_events):
+    for kernel in (learn_events, predict_events, close_epoch):
         assert kernel.targetoptions["nogil"] is True
         assert not kernel.targetoptions.get("fastmath")
 

@@ -1,7 +1,7 @@
 """Merge rules against the row-by-row oracle, their limits, and what they refuse."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -43,11 +43,14 @@ SPECS = {
 
 small = st.floats(-4, 4, width=32)
 positive = st.floats(0, 16, width=32)
-row_part = st.tuples(small, positive, small, positive, st.integers(1, 50))
+row_part = st.tuples(small, positive, small, positive, st.integers(1, 50), small)
+RowColumns = tuple[float, float, float, float, int, float]
+"""dz, dn, dw, contraction, touches, start of one row."""
+
 worker = st.dictionaries(st.integers(0, 7), row_part, max_size=8)
 
 
-def delta_of(rows: dict[int, tuple[float, float, float, float, int]]) -> TableDelta:
+def delta_of(rows: dict[int, RowColumns]) -> TableDelta:
     ordered = sorted(rows)
     columns = [np.array([rows[r][i] for r in ordered], np.float32) for i in range(4)]
     return TableDelta(
@@ -57,6 +60,7 @@ def delta_of(rows: dict[int, tuple[float, float, float, float, int]]) -> TableDe
             "dw": columns[2],
             "contraction": columns[3],
             "touches": np.array([rows[r][4] for r in ordered], np.uint32),
+            "start": np.array([rows[r][5] for r in ordered], np.float32),
         },
     )
 
@@ -75,7 +79,7 @@ def counts_delta(rows: dict[int, tuple[int, int]]) -> TableDelta:
 def test_every_rule_equals_the_oracle(
     case: str,
     start: list[tuple[float, float]],
-    workers: list[dict[int, tuple[float, float, float, float, int]]],
+    workers: list[dict[int, RowColumns]],
 ) -> None:
     spec = SPECS[case]
     learner = Ftrl("ctr", spec, [0])
@@ -158,16 +162,29 @@ def test_a_row_that_one_worker_touched_takes_its_change_bit_for_bit() -> None:
     learner = Ftrl("ctr", SPECS["matched_l1_l2"], [0])
     (schema,) = learner.tables
     replica = DenseTable(schema, np.full((8, 2), 3.0, np.float32))
-    mine = delta_of({1: (-2.9, 0.7, 1.25, 3.0, 9), 2: (0.1, 0.7, -0.01, 3.0, 9)})
-    other = delta_of({5: (1.0, 1.0, 1.0, 1.0, 1)})
+    mine = delta_of({1: (-2.9, 0.7, 1.25, 3.0, 9, 0), 2: (0.1, 0.7, -0.01, 3.0, 9, 0)})
+    other = delta_of({5: (1.0, 1.0, 1.0, 1.0, 1, 0)})
     changes = merge_table(learner, schema, replica, [Part(0, 9, mine), Part(1, 9, other)], 18)
     assert changes.values[:2].tobytes() == mine.values.tobytes()
+
+
+def test_a_hot_row_moves_to_the_mean_of_the_workers_weights_whatever_was_merged_meanwhile() -> None:
+    learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, alpha=0.1), [0])
+    (schema,) = learner.tables
+    started, moved, hot = 0.5, (0.3, 0.5), 1e9
+    parts = [
+        Part(i, 9, delta_of({1: (0.0, 1.0, dw, hot, 9, started)})) for i, dw in enumerate(moved)
+    ]
+    replica = DenseTable(schema)
+    replica.values[1] = learner.state(np.array([2.0]), np.array([4.0]))[0], 4.0
+    replica.add(*astuple(merge_table(learner, schema, replica, parts, 18)))
+    assert learner.weights(replica.values[1:2]) == pytest.approx(started + np.mean(moved), rel=1e-6)
 
 
 def test_where_the_merged_weight_is_zero_z_still_sums() -> None:
     learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, l1=10.0), [0])
     (schema,) = learner.tables
-    parts = [Part(i, 5, delta_of({4: (3.0, 1.0, 0.0, 0.1, 5)})) for i in range(2)]
+    parts = [Part(i, 5, delta_of({4: (3.0, 1.0, 0.0, 0.1, 5, 0)})) for i in range(2)]
     changes = merge_table(learner, schema, DenseTable(schema), parts, 10)
     assert changes.values.tolist() == [[6.0, 2.0]]
 
@@ -178,7 +195,7 @@ def test_the_sum_is_taken_in_worker_order_in_float64() -> None:
     (schema,) = learner.tables
 
     def change(*dz: float) -> Any:
-        parts = [Part(i, 1, delta_of({0: (z, 0, 0, 0, 1)})) for i, z in enumerate(dz)]
+        parts = [Part(i, 1, delta_of({0: (z, 0, 0, 0, 1, 0)})) for i, z in enumerate(dz)]
         return merge_table(learner, schema, DenseTable(schema), parts[::-1], 9).values[0, 0]
 
     assert change(2.0**24, 1, 1) == 2.0**24 + 2
@@ -193,7 +210,7 @@ def test_a_value_that_is_not_finite_fails_the_merge(rule: str, bad: float) -> No
     learner = Ftrl("ctr", SPECS[rule], [0])
     (schema,) = learner.tables
     replica = DenseTable(schema, np.full((8, 2), 3e38, np.float32))
-    parts = [Part(i, 1, delta_of({2: (bad, bad, bad, 1, 1)})) for i in range(2)]
+    parts = [Part(i, 1, delta_of({2: (bad, bad, bad, 1, 1, 0)})) for i in range(2)]
     with pytest.raises(MergeError, match=r"ctr\.zn, rule .*row 2 would become"):
         merge_table(learner, schema, replica, parts, 2)
 
@@ -231,9 +248,9 @@ def test_two_parts_of_one_worker_are_refused() -> None:
 
 
 def test_composed_deltas_add_up_over_the_union_of_rows() -> None:
-    first = delta_of({1: (1, 2, 3, 4, 5), 3: (1, 1, 1, 1, 1)})
-    second = delta_of({0: (1, 0, 1, 0, 2)})
-    third = delta_of({1: (0.5, 1, 0, 1, 6)})
+    first = delta_of({1: (1, 2, 3, 4, 5, 0.25), 3: (1, 1, 1, 1, 1, 0)})
+    second = delta_of({0: (1, 0, 1, 0, 2, 0)})
+    third = delta_of({1: (0.5, 1, 0, 1, 6, 0.75)})
     (schema,) = Ftrl("ctr", SPECS["sum"], [0]).tables
     found = compose([first, second, third], schema)
     assert found.rows.tolist() == [0, 1, 3]
@@ -242,6 +259,7 @@ def test_composed_deltas_add_up_over_the_union_of_rows() -> None:
         "dw": [1, 3, 1],
         "contraction": [0, 5, 1],
         "touches": [2, 11, 1],
+        "start": [0, 0.25, 0],
     }
 
 

@@ -1,0 +1,65 @@
+"""Rows of arrays, moved by index: one pass over memory each, without the interpreter's lock.
+
+`values` are C-contiguous [n, width]. Indices are not checked here: callers have bounds checked.
+Sums are taken in the type of what is added to, after the change was cast to it, as numpy does.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+ABSENT: Final = -1
+
+
+@njit(nogil=True, cache=True)
+def gather(values: NDArray[Any], rows: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write the values of the rows to `out`."""
+    for i in range(len(rows)):
+        for k in range(values.shape[1]):
+            out[i, k] = values[rows[i], k]
+
+
+@njit(nogil=True, cache=True)
+def assign(values: NDArray[Any], rows: NDArray[Any], new: NDArray[Any]) -> None:
+    """Set the values of the rows."""
+    for i in range(len(rows)):
+        for k in range(values.shape[1]):
+            values[rows[i], k] = new[i, k]
+
+
+@njit(nogil=True, cache=True)
+def add(values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any]) -> None:
+    """Add to the values of the rows, in order; `ABSENT` rows are passed over."""
+    for i in range(len(rows)):
+        if rows[i] != ABSENT:
+            for k in range(values.shape[1]):
+                values[rows[i], k] += values.dtype.type(changes[i, k])
+
+
+@njit(nogil=True, cache=True)
+def locate(rows: NDArray[Any], piece: NDArray[Any], found: NDArray[np.int64]) -> None:
+    """Write where each row of `piece` lies in `rows`, or `ABSENT`; both are sorted and unique."""
+    at = 0
+    for i in range(len(piece)):
+        while at < len(rows) and rows[at] < piece[i]:
+            at += 1
+        found[i] = at if at < len(rows) and rows[at] == piece[i] else ABSENT
+
+
+@njit(nogil=True, cache=True)
+def number_rows(
+    rows: NDArray[Any], order: NDArray[np.int64], union: NDArray[Any], places: NDArray[np.int64]
+) -> int:
+    """Write the distinct rows to `union` and each row's place there to `places`.
+
+    `order` sorts `rows`. Returns the number of distinct rows, of which `union` has room for all.
+    """
+    count = 0
+    for at in order:
+        if count == 0 or union[count - 1] != rows[at]:
+            union[count] = rows[at]
+            count += 1
+        places[at] = count - 1
+    return count

@@ -1,0 +1,37 @@
+"""Sets of row ids as sorted arrays: where the rows of one lie in another, and their union."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strandline import row_kernels
+from strandline.arrays import read_only
+
+Rows = NDArray[np.unsignedinteger[Any]]
+Places = NDArray[np.int64]
+
+ABSENT: Final = row_kernels.ABSENT
+
+
+def locate_rows(rows: Rows, piece: Rows) -> Places:
+    """Return where each row of `piece` lies in `rows`, `ABSENT` if it does not.
+
+    Costs one walk over both.
+    """
+    found = np.empty(len(piece), np.int64)
+    row_kernels.locate(read_only(rows, rows.dtype), read_only(piece, piece.dtype), found)
+    return found
+
+
+def union_of_rows(pieces: Sequence[Rows], dtype: np.dtype[Any]) -> tuple[Rows, list[Places]]:
+    """Return the rows of any piece, sorted and unique as they are, and where each piece lies."""
+    if len(pieces) < 2:
+        return (*pieces, np.empty(0, dtype))[0], [np.arange(len(piece)) for piece in pieces]
+    rows = np.concatenate(pieces)
+    union, places = np.empty_like(rows), np.empty(len(rows), np.int64)
+    order = read_only(np.argsort(rows), np.int64)
+    count = row_kernels.number_rows(read_only(rows, dtype), order, union, places)
+    bounds = np.cumsum([len(piece) for piece in pieces])
+    return union[:count], np.split(places, bounds[:-1])

@@ -1,0 +1,49 @@
+"""Kernels on rows against numpy's own indexing, bit for bit."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strandline.arrays import read_only
+from strandline.sorted_rows import locate_rows, union_of_rows
+
+ids = st.lists(st.sets(st.integers(0, 60), max_size=40), min_size=1, max_size=6)
+row_types = pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
+
+
+def sorted_rows(some: set[int], dtype: type[np.unsignedinteger[Any]]) -> np.ndarray[Any, Any]:
+    spread = dtype(np.iinfo(dtype).max // 64)  # over the whole range of the type
+    return np.array(sorted(some), dtype) * spread
+
+
+@row_types
+@settings(deadline=None)  # the first example compiles
+@given(ids)
+def test_a_union_holds_every_row_and_knows_the_places_of_each_piece(
+    dtype: type[np.unsignedinteger[Any]], sets: list[set[int]]
+) -> None:
+    pieces = [sorted_rows(some, dtype) for some in sets]
+    rows, places = union_of_rows(pieces, np.dtype(dtype))
+    assert rows.dtype == dtype
+    assert rows.tolist() == sorted({row for piece in pieces for row in piece.tolist()})
+    for piece, at in zip(pieces, places, strict=True):
+        assert rows[at].tolist() == piece.tolist()
+
+
+@row_types
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
+def test_a_row_is_located_or_absent(
+    dtype: type[np.unsignedinteger[Any]], some: set[int], asked: set[int]
+) -> None:
+    rows, piece = read_only(sorted_rows(some, dtype), dtype), sorted_rows(asked, dtype)
+    expected = [rows.tolist().index(row) if row in rows else -1 for row in piece]
+    assert locate_rows(rows, piece).tolist() == expected
+
+
+def test_no_pieces_have_no_rows() -> None:
+    rows, places = union_of_rows([], np.dtype(np.uint32))
+    assert (rows.tolist(), rows.dtype, places) == ([], np.uint32, [])
