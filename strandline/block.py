@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline.records import Records
+
 
 class Span(NamedTuple):
     """The positions [first, end) of one partition; holes (compacted records) are part of it."""
@@ -21,14 +23,14 @@ class Block:
     """Events of one partition, in order, and the positions [first, end) that they account for.
 
     `offsets[i]` is the position of `records[i]`, ascending within [first, end); a record is None
-    where the stream holds a null value. Times are the records' own, in ms since 1970 (0: none).
+    where the stream holds a null value (`Records.of` makes records of a list). Times are the records' own, in ms since 1970 (0: none).
     """
 
     partition: int
     first: int
     end: int
     offsets: NDArray[np.int64]
-    records: Sequence[bytes | None]
+    records: Records
     time_first_ms: int = 0
     time_last_ms: int = 0
 

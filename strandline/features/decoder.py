@@ -1,35 +1,30 @@
 """`Decoder`: from the bytes of events to a batch, and to a reason for each that is rejected."""
 
+import threading
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline.arrays import read_only
 from strandline.features.batch import Batch
-from strandline.features.columns import (
-    Column,
-    assemble,
-    category_column,
-    cross_column,
-    cross_counts,
-    number_column,
-    number_values,
-)
-from strandline.features.hashing import KeyCache, field_seed
-from strandline.features.rejection import Faults, Rejection
-from strandline.features.scan import scan
-from strandline.features.shape import Shape
-from strandline.spec import Category, Cross, Number, Spec
+from strandline.features.kernel import decode_rows
+from strandline.features.layout import BATCH, Scratch
+from strandline.features.memory import PADDING
+from strandline.features.merging import merge_batches
+from strandline.features.plain_decoder import PlainDecoder
+from strandline.features.plan import make_plan
+from strandline.features.rejection import Rejection
+from strandline.records import Records
+from strandline.spec import Spec
 
 
 class Decoder:
     """Turn events into a `Batch`, as a spec describes them.
 
-    What an event becomes depends on its own bytes only, never on its neighbours in the call or
-    on calls before. A decoder keeps hashed keys of frequent values, bounded in memory; several
-    threads may share it.
+    A kernel reads each event that it can read exactly as `PlainDecoder` does; the others, which
+    it never guesses at, go to that one. What an event becomes depends on its own bytes only, never
+    on its neighbours in the call or on calls before. Several threads may share a decoder.
 
     Examples
     --------
@@ -47,17 +42,10 @@ class Decoder:
     """
 
     def __init__(self, spec: Spec) -> None:
-        self._spec = spec
-        paths = [(path, role) for _, path, role in spec.paths()]
-        inputs = [(path, role) for path, role in paths if role in ("number", "category")]
-        self._labelled = _Reader(paths)
-        self._unlabelled = _Reader(inputs)
-        self._seeds = {name: field_seed(name) for name in spec.features}
-        self._caches = {
-            name: KeyCache(self._seeds[name])
-            for name, feature in spec.features.items()
-            if isinstance(feature, Category)
-        }
+        self._plain = PlainDecoder(spec)
+        self._plans = {labelled: make_plan(spec, labelled=labelled) for labelled in (True, False)}
+        self._entries = len(spec.features) + 1
+        self._of_thread = threading.local()
 
     def decode(
         self, records: Sequence[bytes | None], *, labelled: bool = True
@@ -67,7 +55,7 @@ class Decoder:
         Parameters
         ----------
         records : sequence of bytes or None
-            One JSON object each; None is a record without a value.
+            One JSON object each; None is a record without a value. `Records` are not copied.
         labelled : bool
             False (for predictions): label and weight are not read; labels are 0, weights 1.
 
@@ -76,88 +64,106 @@ class Decoder:
         batch, rejections
             ``batch.rows + len(rejections) == len(records)``; rejections by ascending index.
         """
-        reader = self._labelled if labelled else self._unlabelled
-        events, indices, rejections = scan(records, reader.decode, self._spec.limits)
-        values = reader.shape.columns(events)
-        faults = Faults(len(events))
-        labels = self._labels(values, faults) if labelled else np.zeros(len(events), np.float32)
-        weights = self._weights(values, faults) if labelled else np.ones(len(events), np.float32)
-        columns = self._columns(values, faults)
-        self._check_entries(columns, faults)
-        if faults.found:
-            sound = faults.sound()
-            labels, weights = labels[sound], weights[sound]
-            columns = {name: column.kept(sound) for name, column in columns.items()}
-            rejections += [Rejection(indices[row], *fault) for row, fault in faults.found.items()]
-            rejections.sort()
-        for name, feature in self._spec.features.items():
-            if isinstance(feature, Cross):
-                parts = [columns[part] for part in feature.of]
-                columns[name] = cross_column(parts, self._seeds[name])
-        ordered = [columns[name] for name in self._spec.features]
-        return assemble(ordered, labels, weights), rejections
+        return self.decode_counted(records, labelled=labelled)[:2]
 
-    def _labels(self, values: dict[str, list[Any]], faults: Faults) -> NDArray[np.float32]:
-        path = self._spec.label.path
-        labels, exact = _as_float32(values[path])
-        faults.add(np.isnan(exact), "missing_label", path)
-        if self._spec.binary:
-            wrong = (exact != 0) & (exact != 1)
-            faults.add(wrong, "bad_label", f"{path}: expected 0 or 1", exact)
-        else:
-            faults.add(~np.isfinite(labels), "bad_label", f"{path}: expected a float32", exact)
-        return labels
+    def decode_counted(
+        self, records: Sequence[bytes | None], *, labelled: bool = True
+    ) -> tuple[Batch, list[Rejection], int]:
+        """Decode as `decode` does; also return how many records went to the plain decoder."""
+        records = Records.of(records)
+        batch, left = self._scan(records, self._scratch(labelled))
+        rows = np.flatnonzero(left)
+        if not len(rows):
+            return batch, [], 0
+        values = [records[row] for row in rows.tolist()]
+        plain, found = self._plain.decode(values, labelled=labelled)
+        rejections = [fault._replace(index=int(rows[fault.index])) for fault in found]
+        refused = np.zeros(len(rows), np.bool_)
+        refused[[fault.index for fault in found]] = True
+        return merge_batches(batch, rows, plain, refused), rejections, len(rows)
 
-    def _weights(self, values: dict[str, list[Any]], faults: Faults) -> NDArray[np.float32]:
-        if self._spec.weight is None:
-            return np.ones(faults.rows, dtype=np.float32)
-        path = self._spec.weight.path
-        weights, exact = _as_float32(values[path])
-        faults.add(np.isnan(exact), "bad_weight", f"{path}: absent")
-        wrong = ~(np.isfinite(weights) & (weights > 0))
-        faults.add(wrong, "bad_weight", f"{path}: expected a float32 above 0", exact)
-        return weights
+    def _scratch(self, labelled: bool) -> Scratch:
+        """Return the calling thread's scratch."""
+        name = "labelled" if labelled else "unlabelled"
+        scratch: Scratch | None = getattr(self._of_thread, name, None)
+        if scratch is None:
+            scratch = Scratch(self._plans[labelled])
+            setattr(self._of_thread, name, scratch)
+        return scratch
 
-    def _columns(self, values: dict[str, list[Any]], faults: Faults) -> dict[str, Column]:
-        """Return the columns of numbers and categories; crosses wait for sound rows."""
-        columns: dict[str, Column] = {}
-        numbers: dict[str, NDArray[np.float32]] = {}
-        for name, feature in self._spec.features.items():
-            match feature:
-                case Number():
-                    numbers[name] = number_values(values[feature.path], feature)
-                    columns[name] = number_column(numbers[name], self._seeds[name])
-                case Category():
-                    columns[name] = category_column(values[feature.path], self._caches[name])
-                case Cross():
-                    continue
-            if feature.required:
-                faults.add(columns[name].counts == 0, "missing_feature", name)
-        for name, number in numbers.items():
-            faults.add(np.isinf(number), "not_finite", f"{name}: outside float32")
-        return columns
+    def _scan(self, records: Records, scratch: Scratch) -> tuple[Batch, NDArray[np.bool_]]:
+        """Return a batch with an empty row for each record that the kernel leaves."""
+        rows = len(records)
+        columns = _Columns(rows, rows * self._entries)
+        left = np.empty(rows, np.bool_)
+        begins, lengths = read_only(records.begins, np.int64), read_only(records.lengths, np.int64)
+        ends = begins + np.maximum(lengths, 0)
+        split = int(np.searchsorted(ends, len(records.data) - PADDING, "right"))
+        data = np.require(records.data, np.uint8, "C")
+        self._run(data, begins, lengths, 0, split, scratch, columns, left)
+        if split < rows:  # what stands at the buffer's end needs bytes behind it
+            first = int(begins[split])
+            data = np.concatenate([data[first:], np.zeros(PADDING, np.uint8)])
+            begins = read_only(begins - first, np.int64)
+            self._run(data, begins, lengths, split, rows, scratch, columns, left)
+        return columns.batch(), left
 
-    def _check_entries(self, columns: dict[str, Column], faults: Faults) -> None:
-        bound = self._spec.limits.entries
-        entries = np.zeros(faults.rows, dtype=np.int64)
-        for column in columns.values():
-            entries += column.counts
-        for feature in self._spec.features.values():
-            if isinstance(feature, Cross):
-                entries += cross_counts([columns[part] for part in feature.of], bound)
-        faults.add(entries > bound, "too_many_entries", f"over the limit of {bound}")
+    def _run(
+        self,
+        data: NDArray[np.uint8],
+        begins: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        first: int,
+        end: int,
+        scratch: Scratch,
+        columns: "_Columns",
+        left: NDArray[np.bool_],
+    ) -> None:
+        while first < end:
+            first = decode_rows(
+                data.ctypes.data, begins, lengths, first, end, scratch.address,
+                columns.address, columns.starts, left,
+            )  # fmt: skip
+            if first < end:
+                columns.grow(int(columns.starts[first]) + self._plans[True].entries + 1)
 
 
-class _Reader:
-    """The typed decoder of one shape."""
+class _Columns:
+    """A batch in the making."""
 
-    def __init__(self, paths: list[tuple[str, str]]) -> None:
-        self.shape = Shape(paths)
-        self.decode = msgspec.json.Decoder(self.shape.type).decode
+    def __init__(self, rows: int, entries: int) -> None:
+        self.starts = np.zeros(rows + 1, np.int64)
+        self._labels = np.empty(rows, np.float32)
+        self._weights = np.empty(rows, np.float32)
+        self._keys = np.empty(entries, np.uint64)
+        self._fields = np.empty(entries, np.uint16)
+        self._values = np.empty(entries, np.float32)
+        self._place()
 
+    def grow(self, entries: int) -> None:
+        """Make room for this many entries at least."""
+        room = max(entries, 2 * len(self._keys))
+        for name in ("_keys", "_fields", "_values"):
+            old = getattr(self, name)
+            new = np.empty(room, old.dtype)
+            new[: len(old)] = old
+            setattr(self, name, new)
+        self._place()
 
-def _as_float32(values: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return the values as float32, and as they are; NaN where absent."""
-    exact = np.array(values, dtype=np.float64)
-    with np.errstate(over="ignore", under="ignore"):
-        return exact.astype(np.float32), exact
+    def _place(self) -> None:
+        arrays = (self._keys, self._fields, self._values, self._labels, self._weights)
+        addresses = tuple(array.ctypes.data for array in arrays)
+        self._addresses = np.array([(*addresses, len(self._keys))], BATCH)
+        self.address = self._addresses.ctypes.data
+
+    def batch(self) -> Batch:
+        """Return what was written."""
+        entries = int(self.starts[-1])
+        return Batch(
+            self._keys[:entries],
+            self._fields[:entries],
+            self._values[:entries],
+            self.starts,
+            self._labels,
+            self._weights,
+        )

@@ -1,0 +1,51 @@
+"""Records in one buffer to the columns of a batch: the kernel that runs for every event."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from strandline.features import layout
+from strandline.features.row_entries import NO_ROOM, REFUSED, write_row
+from strandline.features.row_scan import scan_row
+
+
+@njit(nogil=True, cache=True)
+def decode_rows(  # noqa: PLR0917
+    data: int,
+    begins: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    first: int,
+    end: int,
+    places: int,
+    columns: int,
+    starts: NDArray[np.int64],
+    left: NDArray[np.bool_],
+) -> int:
+    """Decode the records [first, end); return the first one that the columns had no room for.
+
+    Parameters
+    ----------
+    data
+        Address of the records' bytes; `PADDING` readable bytes follow the last one.
+    begins, lengths
+        Of each record, from `data` on; a length below 1 says that there are no bytes.
+    places
+        Of the calling thread.
+    columns
+        Labels and weights are written at each row, entries from ``starts[first]`` on.
+    starts
+        [records + 1], written behind `first`.
+    left
+        [records], written: whether the plain decoder has to read it. Such a row is empty here.
+    """
+    for row in range(first, end):
+        at = starts[row]
+        begin, length = data + begins[row], lengths[row]
+        stop = REFUSED
+        if 0 < length <= layout.event_bytes(places) and scan_row(begin, begin + length, places):
+            stop = write_row(row, at, places, columns)
+            if stop == NO_ROOM:
+                return row
+        left[row] = stop == REFUSED
+        starts[row + 1] = at if stop == REFUSED else stop
+    return end

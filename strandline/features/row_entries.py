@@ -1,0 +1,196 @@
+"""What one record holds at its leaves, to its entries, label and weight, in a kernel."""
+
+import math
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from strandline.features import layout
+from strandline.features.batch import BIAS_FIELD
+from strandline.features.hashing import BIAS_KEY
+from strandline.features.layout import FEATURE_BYTES, LEAF_BYTES
+from strandline.features.memory import xxh64
+from strandline.features.plan import CATEGORY, CROSS, LOG1P, NUMBER, SQRT, TEXT, VALUE
+
+REFUSED: Final = -1
+NO_ROOM: Final = -2
+_BIAS_KEY: Final = np.uint64(BIAS_KEY)
+
+
+@njit(nogil=True, cache=True)
+def _transformed(value: float, feature: int) -> np.float32:
+    """Return a number's value as `strandline.features.columns.number_values` does."""
+    transform = layout.feature_transform(feature)
+    if transform == LOG1P:
+        value = math.copysign(math.log1p(abs(value)), value)
+    elif transform == SQRT:
+        value = math.copysign(math.sqrt(abs(value)), value)
+    value = (value - layout.feature_offset(feature)) * layout.feature_scale(feature)
+    value = min(max(value, layout.feature_low(feature)), layout.feature_high(feature))
+    return np.float32(value) + np.float32(0)
+
+
+@njit(nogil=True, cache=True)
+def _part(feature: int, place: int, places: int) -> int:
+    """Return the address of a cross's part."""
+    number = layout.read_int32(layout.parts(places) + 4 * (layout.feature_first(feature) + place))
+    return layout.features(places) + FEATURE_BYTES * number
+
+
+@njit(nogil=True, cache=True)
+def _leaf_of(feature: int, places: int) -> int:
+    return layout.leaves(places) + LEAF_BYTES * layout.feature_leaf(feature)
+
+
+@njit(nogil=True, cache=True)
+def _count_combinations(feature: int, places: int) -> int:
+    """Return the number of a cross's entries, at most one over the limit."""
+    count = 1
+    for place in range(layout.feature_count(feature)):
+        part = _leaf_of(_part(feature, place, places), places)
+        count = min(count * layout.leaf_count(part), layout.entries(places) + 1)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _count_entries(places: int) -> int:
+    """Return the number of entries without the bias, or REFUSED; give parts a place for keys."""
+    total = 0
+    kept = layout.keys(places)
+    for feature in range(layout.features(places), layout.features_end(places), FEATURE_BYTES):
+        if layout.feature_kind(feature) == CROSS:
+            total += _count_combinations(feature, places)
+            continue
+        leaf = _leaf_of(feature, places)
+        if layout.feature_kind(feature) == NUMBER:
+            count = np.int64(layout.leaf_holds(leaf) == VALUE)
+        else:
+            count = layout.leaf_count(leaf)
+        if count == 0 and layout.feature_required(feature):
+            return REFUSED
+        if layout.feature_is_part(feature):
+            layout.set_feature_first(feature, kept)
+            kept += 8 * count
+        total += count
+    return total if total <= layout.entries(places) else REFUSED
+
+
+@njit(nogil=True, cache=True)
+def _write_keys(keys: int, leaf: int, seed: np.uint64) -> None:
+    """Write the keys of a category's texts."""
+    if layout.leaf_holds(leaf) == TEXT:
+        key = xxh64(layout.leaf_first(leaf), layout.leaf_length(leaf), seed)
+        layout.write_key(keys, key)
+        return
+    span = layout.leaf_first(leaf)
+    for place in range(layout.leaf_count(leaf)):
+        key = xxh64(layout.span_first(span), layout.span_length(span), seed)
+        layout.write_key(keys + 8 * place, key)
+        span += layout.SPAN_BYTES
+
+
+@njit(nogil=True, cache=True)
+def _write_cross(keys: int, feature: int, places: int) -> None:
+    """Write the keys of all combinations, the first part varying slowest."""
+    size = layout.feature_count(feature)
+    seed = layout.feature_seed(feature)
+    for place in range(size):
+        layout.write_int64(layout.chosen(places) + 8 * place, 0)
+    place = 0
+    while place >= 0:
+        for place in range(size):
+            chosen = layout.read_int64(layout.chosen(places) + 8 * place)
+            first = layout.feature_first(_part(feature, place, places))
+            layout.write_key(layout.joined(places) + 8 * place, layout.read_key(first + 8 * chosen))
+        layout.write_key(keys, xxh64(layout.joined(places), 8 * size, seed))
+        keys += 8
+        place = size - 1
+        while place >= 0:
+            chosen = layout.read_int64(layout.chosen(places) + 8 * place) + 1
+            if chosen < layout.leaf_count(_leaf_of(_part(feature, place, places), places)):
+                layout.write_int64(layout.chosen(places) + 8 * place, chosen)
+                break
+            layout.write_int64(layout.chosen(places) + 8 * place, 0)
+            place -= 1
+
+
+@njit(nogil=True, cache=True)
+def _write_outcome(row: int, places: int, columns: int) -> bool:
+    """Write label and weight; whether the spec admits them."""
+    label = np.float32(0)
+    weight = np.float32(1)
+    if layout.label(places) >= 0:
+        leaf = layout.leaves(places) + LEAF_BYTES * layout.label(places)
+        value = layout.leaf_value(leaf)
+        label = np.float32(value)
+        if layout.leaf_holds(leaf) != VALUE or not math.isfinite(label):
+            return False
+        if layout.binary(places) and value != 0.0 and value != 1.0:
+            return False
+    if layout.weight(places) >= 0:
+        leaf = layout.leaves(places) + LEAF_BYTES * layout.weight(places)
+        weight = np.float32(layout.leaf_value(leaf))
+        if layout.leaf_holds(leaf) != VALUE or not (math.isfinite(weight) and weight > 0):
+            return False
+    layout.write_float32(layout.batch_labels(columns) + 4 * row, label)
+    layout.write_float32(layout.batch_weights(columns) + 4 * row, weight)
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _write_entry(at: int, key: np.uint64, field: int, value: np.float32, columns: int) -> None:
+    layout.write_key(layout.batch_keys(columns) + 8 * at, key)
+    layout.write_field(layout.batch_fields(columns) + 2 * at, field)
+    layout.write_float32(layout.batch_values(columns) + 4 * at, value)
+
+
+@njit(nogil=True, cache=True)
+def _write_category(at: int, feature: int, places: int, columns: int) -> int:
+    """Write the keys of a category or a cross; return their number."""
+    keys = layout.batch_keys(columns) + 8 * at
+    if layout.feature_kind(feature) == CROSS:
+        count = _count_combinations(feature, places)
+        if count > 0:
+            _write_cross(keys, feature, places)
+        return count
+    leaf = _leaf_of(feature, places)
+    if layout.leaf_count(leaf) > 0:
+        _write_keys(keys, leaf, layout.feature_seed(feature))
+    return layout.leaf_count(leaf)
+
+
+@njit(nogil=True, cache=True)
+def write_row(row: int, at: int, places: int, columns: int) -> int:
+    """Write a record's entries from `at` on; return their end, REFUSED or NO_ROOM."""
+    if not _write_outcome(row, places, columns):
+        return REFUSED
+    count = _count_entries(places)
+    if count == REFUSED:
+        return REFUSED
+    if at + count + 1 > layout.batch_room(columns):
+        return NO_ROOM
+    one = np.float32(1)
+    for feature in range(layout.features(places), layout.features_end(places), FEATURE_BYTES):
+        if layout.feature_is_part(feature) and layout.leaf_count(_leaf_of(feature, places)) > 0:
+            seed, keys = layout.feature_seed(feature), layout.feature_first(feature)
+            _write_keys(keys, _leaf_of(feature, places), seed)
+    field = 0
+    for feature in range(layout.features(places), layout.features_end(places), FEATURE_BYTES):
+        if layout.feature_kind(feature) == NUMBER:
+            leaf = _leaf_of(feature, places)
+            if layout.leaf_holds(leaf) == VALUE:
+                value = _transformed(layout.leaf_value(leaf), feature)
+                if not math.isfinite(value):
+                    return REFUSED
+                _write_entry(at, layout.feature_seed(feature), field, value, columns)
+                at += 1
+        else:
+            stop = at + _write_category(at, feature, places, columns)
+            while at < stop:
+                layout.write_field(layout.batch_fields(columns) + 2 * at, field)
+                layout.write_float32(layout.batch_values(columns) + 4 * at, one)
+                at += 1
+        field += 1
+    _write_entry(at, _BIAS_KEY, BIAS_FIELD, one, columns)
+    return at + 1

@@ -1,0 +1,192 @@
+"""Values of a JSON text in kernels: where they end, or 0 where the kernel cannot tell.
+
+Every function takes the address of the first byte and returns that of the first byte after the
+value. 0 says that the bytes are no JSON, or JSON that only the plain decoder reads. A value may be
+found to end beyond `end`, within `PADDING`: whoever asks compares.
+"""
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from strandline.features.memory import STEP, byte_at, half_at, lowest_bit, string_stops, writer
+from strandline.features.numbers import read_number
+
+QUOTE, BACKSLASH, COMMA, COLON, MINUS, ZERO, NINE = b'"\\,:-09'
+OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = b"{}[]"
+LETTER_T, LETTER_F, LETTER_N, LETTER_U = b"tfnu"
+_SPACE, _TAB, _LINE_FEED, _RETURN = b" \t\n\r"
+_SHORT_ESCAPES: Final = np.zeros(256, np.bool_)
+_SHORT_ESCAPES[[*b'"\\/bfnrt']] = True
+_TRUE, _ALSE, _NULL = (np.uint64(int.from_bytes(word, "little")) for word in (b"true", b"alse", b"null"))
+_SURROGATES: Final = (0xD800, 0xDFFF)
+DEPTH_MAX: Final = 256
+write_byte = writer(np.uint8)
+
+
+@njit(nogil=True, cache=True)
+def skip_space(at: int, end: int) -> int:
+    """Return the first byte that is no white space, at most `end`."""
+    while at < end:
+        byte = byte_at(at)
+        if byte > _SPACE or (byte not in (_SPACE, _LINE_FEED, _RETURN, _TAB)):
+            break
+        at += 1
+    return at
+
+
+@njit(nogil=True, cache=True)
+def _is_rest(byte: int) -> bool:
+    return byte & 0xC0 == 0x80
+
+
+@njit(nogil=True, cache=True)
+def _character_end(at: int) -> int:
+    """Return the end of a character of two to four bytes in UTF-8 (RFC 3629), 0 if it is none."""
+    first, second = byte_at(at), byte_at(at + 1)
+    if not _is_rest(second):
+        return 0
+    if 0xC2 <= first <= 0xDF:
+        return at + 2
+    if not _is_rest(byte_at(at + 2)):
+        return 0
+    if 0xE0 <= first <= 0xEF:
+        overlong = first == 0xE0 and second < 0xA0
+        surrogate = first == 0xED and second >= 0xA0
+        return 0 if overlong or surrogate else at + 3
+    if not _is_rest(byte_at(at + 3)) or not 0xF0 <= first <= 0xF4:
+        return 0
+    overlong = first == 0xF0 and second < 0x90
+    beyond = first == 0xF4 and second >= 0x90
+    return 0 if overlong or beyond else at + 4
+
+
+@njit(nogil=True, cache=True)
+def _hex_value(byte: int) -> int:
+    if ZERO <= byte <= NINE:
+        return byte - ZERO
+    byte |= 0x20
+    return byte - 0x61 + 10 if 0x61 <= byte <= 0x66 else -1
+
+
+@njit(nogil=True, cache=True)
+def _escape_end(at: int) -> int:
+    r"""Return the end of an escape after its backslash, 0 if it is none, or half a character."""
+    byte = byte_at(at)
+    if _SHORT_ESCAPES[byte]:
+        return at + 1
+    if byte != LETTER_U:
+        return 0
+    code = 0
+    for place in range(1, 5):
+        digit = _hex_value(byte_at(at + place))
+        if digit < 0:
+            return 0
+        code = code << 4 | digit
+    return 0 if _SURROGATES[0] <= code <= _SURROGATES[1] else at + 5
+
+
+@njit(nogil=True, cache=True)
+def string_end(at: int, end: int, escapes: bool) -> int:
+    """Return where the closing quote is, from the byte after the opening one on."""
+    while at < end:
+        stops = string_stops(at)
+        if stops == 0:
+            at += STEP
+            continue
+        at += lowest_bit(stops)
+        byte = byte_at(at)
+        if byte == QUOTE:
+            return at if at < end else 0
+        if byte >= 0x80:
+            at = _character_end(at)
+        elif byte == BACKSLASH and escapes:
+            at = _escape_end(at + 1)
+        else:
+            return 0
+        if at == 0:
+            return 0
+    return 0
+
+
+@njit(nogil=True, cache=True)
+def is_null(at: int) -> bool:
+    """Whether ``null`` stands here."""
+    return half_at(at) == _NULL
+
+
+@njit(nogil=True, cache=True)
+def word_end(at: int) -> int:
+    """Return the end of ``true`` or ``false``."""
+    if half_at(at) == _TRUE:
+        return at + 4
+    return at + 5 if byte_at(at) == LETTER_F and half_at(at + 1) == _ALSE else 0
+
+
+@njit(nogil=True, cache=True)
+def _scalar_end(at: int, end: int) -> int:
+    byte = byte_at(at)
+    if byte == QUOTE:
+        stop = string_end(at + 1, end, True)
+        return stop + 1 if stop else 0
+    if byte == LETTER_N:
+        return at + 4 if is_null(at) else 0
+    if byte in (LETTER_T, LETTER_F):
+        return word_end(at)
+    return read_number(at)[0]
+
+
+@njit(nogil=True, cache=True)
+def _member_value(at: int, end: int) -> int:
+    """Return where the value of an object's member begins, from before its key on."""
+    at = skip_space(at, end)
+    if byte_at(at) != QUOTE:
+        return 0
+    at = string_end(at + 1, end, True)
+    if at == 0:
+        return 0
+    at = skip_space(at + 1, end)
+    return skip_space(at + 1, end) if byte_at(at) == COLON else 0
+
+
+@njit(nogil=True, cache=True)
+def value_end(at: int, end: int, room: int, kinds: int) -> int:
+    """Return the end of any value, in which at most `room` containers enclose each other.
+
+    `kinds` is the address of `DEPTH_MAX` bytes to write on, `room` is below that.
+    """
+    level = 0
+    while at < end:
+        byte = byte_at(at)
+        if byte in (OPEN_OBJECT, OPEN_ARRAY):
+            if level == room:
+                return 0
+            close = byte + 2  # in ASCII, of both kinds
+            write_byte(kinds + level, close)
+            level += 1
+            at = skip_space(at + 1, end)
+            if byte_at(at) != close:
+                if byte == OPEN_OBJECT:
+                    at = _member_value(at, end)
+                    if at == 0:
+                        return 0
+                continue
+        else:
+            at = _scalar_end(at, end)
+            if at == 0 or level == 0:
+                return at
+            at = skip_space(at, end)
+        while at < end and level > 0 and byte_at(at) == byte_at(kinds + level - 1):
+            level -= 1
+            at = at + 1 if level == 0 else skip_space(at + 1, end)
+        if level == 0:
+            return at
+        if at >= end or byte_at(at) != COMMA:
+            return 0
+        at = skip_space(at + 1, end)
+        if byte_at(kinds + level - 1) == CLOSE_OBJECT:
+            at = _member_value(at, end)
+            if at == 0:
+                return 0
+    return 0
