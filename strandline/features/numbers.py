@@ -101,11 +101,12 @@ def read_number(at: int) -> tuple[int, float]:
     if whole == 0 or whole > DIGITS_MAX or (whole > 1 and byte_at(at) == _ZERO):
         return 0, 0.0
     digits = _digits(at, whole)
+    significant = whole - (byte_at(at) == _ZERO)
     at += whole
     exponent = 0
     if byte_at(at) == _DOT:
         fraction = lowest_bit(stops >> np.uint64(whole + 1))
-        if fraction == 0 or whole + fraction > DIGITS_MAX:
+        if fraction == 0 or significant + fraction > DIGITS_MAX:
             return 0, 0.0
         digits = digits * _WHOLE_POWERS[fraction] + _digits(at + 1, fraction)
         at += 1 + fraction
