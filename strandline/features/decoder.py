@@ -94,7 +94,7 @@ class Decoder:
     def _scan(self, records: Records, scratch: Scratch) -> tuple[Batch, NDArray[np.bool_]]:
         """Return a batch with an empty row for each record that the kernel leaves."""
         rows = len(records)
-        columns = _Columns(rows, rows * self._entries)
+        columns = _Columns(rows, rows * self._entries + self._plans[True].entries + 1)
         left = np.empty(rows, np.bool_)
         begins, lengths = read_only(records.begins, np.int64), read_only(records.lengths, np.int64)
         ends = begins + np.maximum(lengths, 0)

@@ -38,7 +38,7 @@ PLACES: Final = np.dtype(
         (name, np.int64)
         for name in (
             # of the plan: numbers
-            "event_bytes", "depth", "entries", "binary", "label", "weight", "member_mask",
+            "event_bytes", "depth", "entries", "binary", "label", "weight", "crosses", "member_mask",
             # addresses of its arrays
             "nodes", "nodes_end", "leaves", "leaves_end", "members", "member_slots", "key_bytes",
             "features", "features_end", "parts",
@@ -97,6 +97,7 @@ class Scratch:
             "binary": plan.binary,
             "label": plan.label,
             "weight": plan.weight,
+            "crosses": len(plan.parts),
             "member_mask": len(plan.member_slots) - 1,
         }
         values = numbers | address | end
@@ -158,6 +159,7 @@ entries = reader(PLACES, "entries")
 binary = reader(PLACES, "binary")
 label = reader(PLACES, "label")
 weight = reader(PLACES, "weight")
+crosses = reader(PLACES, "crosses")
 nodes = reader(PLACES, "nodes")
 nodes_end = reader(PLACES, "nodes_end")
 leaves = reader(PLACES, "leaves")

@@ -243,12 +243,12 @@ _PRIME_4: Final = np.uint64(0x85EBCA77C2B2AE63)
 _PRIME_5: Final = np.uint64(0x27D4EB2F165667C5)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, cache=True, forceinline=True)
 def _rotated(value: np.uint64, bits: int) -> np.uint64:
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _round(lane: np.uint64, word: np.uint64) -> np.uint64:
     return _rotated(lane + word * _PRIME_2, 31) * _PRIME_1
 
@@ -272,7 +272,7 @@ def _long_state(address: int, stop: int, seed: np.uint64) -> np.uint64:
     return state
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def xxh64(address: int, length: int, seed: np.uint64) -> np.uint64:
     """Return XXH64 of the bytes."""
     stop = address + length

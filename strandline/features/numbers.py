@@ -37,7 +37,7 @@ def _wide_power(exponent: int) -> tuple[int, int]:
 _WIDE: Final = np.array([_wide_power(k) for k in range(-_FAR, _FAR + 1)], np.uint64)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _eight_digits(word: np.uint64) -> np.uint64:
     """Return the number that 8 digits make, the first in the lowest byte; zero bytes are zeros."""
     word = (word & np.uint64(0x0F0F0F0F0F0F0F0F)) * np.uint64(2561) >> np.uint64(8)
@@ -45,9 +45,16 @@ def _eight_digits(word: np.uint64) -> np.uint64:
     return (word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001) >> np.uint64(32)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _digits(at: int, count: int) -> np.uint64:
     """Return the number that `count` digits make, 1 to `DIGITS_MAX`."""
+    if count <= 8:
+        return _eight_digits(word_at(at) << np.uint64(64 - 8 * count))
+    return _many_digits(at, count)
+
+
+@njit(nogil=True, cache=True)
+def _many_digits(at: int, count: int) -> np.uint64:
     value = np.uint64(0)
     while count > 8:
         value = value * np.uint64(100_000_000) + _eight_digits(word_at(at))
@@ -90,7 +97,7 @@ def _nearest(digits: np.uint64, exponent: int) -> float:
     return float_of(np.uint64(binary) << np.uint64(52) | mantissa & np.uint64((1 << 52) - 1))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def read_number(at: int) -> tuple[int, float]:
     """Read a JSON number; return where it ends and its value, (0, 0) if it is none or unsure."""
     negative = byte_at(at) == _MINUS
@@ -135,7 +142,7 @@ def _read_exponent(at: int) -> tuple[int, int]:
     return at + count, -power if negative else power
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _value(digits: np.uint64, exponent: int) -> float:
     """Return the float64 nearest to digits * 10^exponent, NaN if that is not certain."""
     if exponent == 0 or digits == 0:

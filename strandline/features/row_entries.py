@@ -11,14 +11,14 @@ from strandline.features.batch import BIAS_FIELD
 from strandline.features.hashing import BIAS_KEY
 from strandline.features.layout import FEATURE_BYTES, LEAF_BYTES
 from strandline.features.memory import xxh64
-from strandline.features.plan import CATEGORY, CROSS, LOG1P, NUMBER, SQRT, TEXT, VALUE
+from strandline.features.plan import CROSS, LOG1P, SQRT, TEXT, TEXTS, VALUE
 
 REFUSED: Final = -1
 NO_ROOM: Final = -2
 _BIAS_KEY: Final = np.uint64(BIAS_KEY)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _transformed(value: float, feature: int) -> np.float32:
     """Return a number's value as `strandline.features.columns.number_values` does."""
     transform = layout.feature_transform(feature)
@@ -38,7 +38,7 @@ def _part(feature: int, place: int, places: int) -> int:
     return layout.features(places) + FEATURE_BYTES * number
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _leaf_of(feature: int, places: int) -> int:
     return layout.leaves(places) + LEAF_BYTES * layout.feature_leaf(feature)
 
@@ -54,40 +54,33 @@ def _count_combinations(feature: int, places: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _count_entries(places: int) -> int:
-    """Return the number of entries without the bias, or REFUSED; give parts a place for keys."""
-    total = 0
-    kept = layout.keys(places)
-    for feature in range(layout.features(places), layout.features_end(places), FEATURE_BYTES):
-        if layout.feature_kind(feature) == CROSS:
-            total += _count_combinations(feature, places)
-            continue
-        leaf = _leaf_of(feature, places)
-        if layout.feature_kind(feature) == NUMBER:
-            count = np.int64(layout.leaf_holds(leaf) == VALUE)
-        else:
-            count = layout.leaf_count(leaf)
-        if count == 0 and layout.feature_required(feature):
-            return REFUSED
-        if layout.feature_is_part(feature):
-            layout.set_feature_first(feature, kept)
-            kept += 8 * count
-        total += count
-    return total if total <= layout.entries(places) else REFUSED
-
-
-@njit(nogil=True, cache=True)
 def _write_keys(keys: int, leaf: int, seed: np.uint64) -> None:
-    """Write the keys of a category's texts."""
-    if layout.leaf_holds(leaf) == TEXT:
-        key = xxh64(layout.leaf_first(leaf), layout.leaf_length(leaf), seed)
-        layout.write_key(keys, key)
-        return
+    """Write the keys of several texts."""
     span = layout.leaf_first(leaf)
     for place in range(layout.leaf_count(leaf)):
         key = xxh64(layout.span_first(span), layout.span_length(span), seed)
         layout.write_key(keys + 8 * place, key)
         span += layout.SPAN_BYTES
+
+
+@njit(nogil=True, cache=True)
+def _keep_parts(places: int) -> int:
+    """Hash the categories that crosses are made of; return REFUSED if they are too many."""
+    kept = layout.keys(places)
+    stop = kept + 8 * layout.entries(places)
+    for feature in range(layout.features(places), layout.features_end(places), FEATURE_BYTES):
+        if layout.feature_is_part(feature):
+            leaf = _leaf_of(feature, places)
+            if kept + 8 * layout.leaf_count(leaf) > stop:
+                return REFUSED
+            layout.set_feature_first(feature, kept)
+            if layout.leaf_holds(leaf) == TEXT:
+                seed = layout.feature_seed(feature)
+                layout.write_key(kept, xxh64(layout.leaf_first(leaf), layout.leaf_length(leaf), seed))
+            else:
+                _write_keys(kept, leaf, layout.feature_seed(feature))
+            kept += 8 * layout.leaf_count(leaf)
+    return 0
 
 
 @njit(nogil=True, cache=True)
@@ -115,7 +108,7 @@ def _write_cross(keys: int, feature: int, places: int) -> None:
             place -= 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _write_outcome(row: int, places: int, columns: int) -> bool:
     """Write label and weight; whether the spec admits them."""
     label = np.float32(0)
@@ -139,58 +132,63 @@ def _write_outcome(row: int, places: int, columns: int) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def _write_entry(at: int, key: np.uint64, field: int, value: np.float32, columns: int) -> None:
-    layout.write_key(layout.batch_keys(columns) + 8 * at, key)
-    layout.write_field(layout.batch_fields(columns) + 2 * at, field)
-    layout.write_float32(layout.batch_values(columns) + 4 * at, value)
-
-
-@njit(nogil=True, cache=True)
-def _write_category(at: int, feature: int, places: int, columns: int) -> int:
-    """Write the keys of a category or a cross; return their number."""
-    keys = layout.batch_keys(columns) + 8 * at
-    if layout.feature_kind(feature) == CROSS:
-        count = _count_combinations(feature, places)
-        if count > 0:
-            _write_cross(keys, feature, places)
-        return count
+def _write_several(at: int, stop: int, field: int, feature: int, places: int, columns: int) -> int:
+    """Write a cross, or a category of several texts; return the end of its entries or REFUSED."""
+    is_cross = layout.feature_kind(feature) == CROSS
     leaf = _leaf_of(feature, places)
-    if layout.leaf_count(leaf) > 0:
+    count = _count_combinations(feature, places) if is_cross else layout.leaf_count(leaf)
+    if count > stop - at:
+        return REFUSED
+    keys = layout.batch_keys(columns) + 8 * at
+    if not is_cross:
         _write_keys(keys, leaf, layout.feature_seed(feature))
-    return layout.leaf_count(leaf)
+    elif count > 0:
+        _write_cross(keys, feature, places)
+    for entry in range(at, at + count):
+        layout.write_field(layout.batch_fields(columns) + 2 * entry, field)
+        layout.write_float32(layout.batch_values(columns) + 4 * entry, np.float32(1))
+    return at + count
 
 
 @njit(nogil=True, cache=True)
 def write_row(row: int, at: int, places: int, columns: int) -> int:
     """Write a record's entries from `at` on; return their end, REFUSED or NO_ROOM."""
+    stop = at + layout.entries(places)
+    if stop >= layout.batch_room(columns):
+        return NO_ROOM
     if not _write_outcome(row, places, columns):
         return REFUSED
-    count = _count_entries(places)
-    if count == REFUSED:
+    if layout.crosses(places) and _keep_parts(places) == REFUSED:
         return REFUSED
-    if at + count + 1 > layout.batch_room(columns):
-        return NO_ROOM
-    one = np.float32(1)
-    for feature in range(layout.features(places), layout.features_end(places), FEATURE_BYTES):
-        if layout.feature_is_part(feature) and layout.leaf_count(_leaf_of(feature, places)) > 0:
-            seed, keys = layout.feature_seed(feature), layout.feature_first(feature)
-            _write_keys(keys, _leaf_of(feature, places), seed)
+    keys, fields = layout.batch_keys(columns), layout.batch_fields(columns)
+    values = layout.batch_values(columns)
     field = 0
     for feature in range(layout.features(places), layout.features_end(places), FEATURE_BYTES):
-        if layout.feature_kind(feature) == NUMBER:
-            leaf = _leaf_of(feature, places)
-            if layout.leaf_holds(leaf) == VALUE:
+        leaf = _leaf_of(feature, places)
+        holds = layout.leaf_holds(leaf) if layout.feature_kind(feature) != CROSS else TEXTS
+        before = at
+        if holds == TEXT or holds == VALUE:
+            if at == stop:
+                return REFUSED
+            key, value = layout.feature_seed(feature), np.float32(1)
+            if holds == TEXT:
+                key = xxh64(layout.leaf_first(leaf), layout.leaf_length(leaf), key)
+            else:
                 value = _transformed(layout.leaf_value(leaf), feature)
                 if not math.isfinite(value):
                     return REFUSED
-                _write_entry(at, layout.feature_seed(feature), field, value, columns)
-                at += 1
-        else:
-            stop = at + _write_category(at, feature, places, columns)
-            while at < stop:
-                layout.write_field(layout.batch_fields(columns) + 2 * at, field)
-                layout.write_float32(layout.batch_values(columns) + 4 * at, one)
-                at += 1
+            layout.write_key(keys + 8 * at, key)
+            layout.write_field(fields + 2 * at, field)
+            layout.write_float32(values + 4 * at, value)
+            at += 1
+        elif holds == TEXTS:
+            at = _write_several(at, stop, field, feature, places, columns)
+            if at == REFUSED:
+                return REFUSED
+        if at == before and layout.feature_required(feature):
+            return REFUSED
         field += 1
-    _write_entry(at, _BIAS_KEY, BIAS_FIELD, one, columns)
+    layout.write_key(keys + 8 * at, _BIAS_KEY)
+    layout.write_field(fields + 2 * at, BIAS_FIELD)
+    layout.write_float32(values + 4 * at, np.float32(1))
     return at + 1

@@ -163,7 +163,7 @@ def _learn_step(
     return step
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _expected(at: int, end: int, node: int, step: int) -> int:
     """Return where the value after a step begins, if the step stands here; else 0."""
     if layout.step_before(step) != node:
@@ -195,7 +195,7 @@ def _read_empty(at: int, end: int) -> int:
     return inner + 1 if byte_at(at) == OPEN_OBJECT and byte_at(inner) == CLOSE_OBJECT else 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _enter(node: int, common: int, nodes: int) -> bool:
     """Note the nodes that were opened down to this one; whether each is for the first time."""
     fresh = True
@@ -209,7 +209,7 @@ def _enter(node: int, common: int, nodes: int) -> bool:
     return fresh
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def _forget_record(places: int) -> None:
     for node in range(layout.nodes(places), layout.nodes_end(places), NODE_BYTES):
         layout.set_node_seen(node, 0)

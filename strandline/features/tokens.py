@@ -25,7 +25,7 @@ DEPTH_MAX: Final = 256
 write_byte = writer(np.uint8)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def skip_space(at: int, end: int) -> int:
     """Return the first byte that is no white space, at most `end`."""
     while at < end:
@@ -87,9 +87,19 @@ def _escape_end(at: int) -> int:
     return 0 if _SURROGATES[0] <= code <= _SURROGATES[1] else at + 5
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def string_end(at: int, end: int, escapes: bool) -> int:
     """Return where the closing quote is, from the byte after the opening one on."""
+    stops = string_stops(at)
+    if stops != 0:  # nearly every string is short and plain
+        close = at + lowest_bit(stops)
+        if close < end and byte_at(close) == QUOTE:
+            return close
+    return _long_string_end(at, end, escapes)
+
+
+@njit(nogil=True, cache=True)
+def _long_string_end(at: int, end: int, escapes: bool) -> int:
     while at < end:
         stops = string_stops(at)
         if stops == 0:
@@ -110,7 +120,7 @@ def string_end(at: int, end: int, escapes: bool) -> int:
     return 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, forceinline=True)
 def is_null(at: int) -> bool:
     """Whether ``null`` stands here."""
     return half_at(at) == _NULL
