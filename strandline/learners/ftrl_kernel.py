@@ -255,7 +255,7 @@ def _fetch(
     zn: NDArray[np.float32],
     position: NDArray[np.int32],
 ) -> None:
-    """Ask for the memory of an event's slots, which are all over the table."""
+    """Ask for the memory of an event's slots, which are all over the table, long before its turn."""
     if row + 1 >= len(starts):
         return
     mask = np.uint64(len(zn) - 1)
