@@ -11,6 +11,11 @@ def read_only(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
 
     A writable, strided or unaligned array would each compile a kernel again, within an epoch.
     """
-    view = np.require(array, dtype, ("C", "A")).view()
+    flags = array.flags
+    if array.dtype != dtype or not (flags.c_contiguous and flags.aligned):
+        array = np.require(array, dtype, ("C", "A"))
+    elif not flags.writeable:
+        return array
+    view = array.view()
     view.flags.writeable = False
     return view

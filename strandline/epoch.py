@@ -18,10 +18,6 @@ BATCH_EVENTS: Final = 4096
 """Sums are taken over batches counted from the mark, never by block, so that a replay, whose
 blocks are cut elsewhere, adds up the same sums."""
 
-PART_EVENTS: Final = 1024
-"""Events that are decoded and learned in one go: few enough that what is made of them stays in
-the processor's cache. A divisor of `BATCH_EVENTS`."""
-
 Floats = NDArray[np.float32]
 
 
@@ -64,13 +60,13 @@ class Epoch:
         return min(self._times_ms, default=0), max(self._times_ms, default=0)
 
     def take_in(self, block: Block) -> Iterator[Part]:
-        """Count a block's events, part by part as they are learned; no part is of two batches."""
+        """Count a block's events, part by part; no part belongs to two batches."""
         assert len(block.offsets) == len(block.records), "a block has one offset per record"
         self.spans.append(Span(block.partition, block.first, block.end))
         self._times_ms += [at for at in (block.time_first_ms, block.time_last_ms) if at]
         begin = 0
         while begin < len(block.records):
-            end = min(begin + PART_EVENTS - self.events % PART_EVENTS, len(block.records))
+            end = min(begin + BATCH_EVENTS - self.events % BATCH_EVENTS, len(block.records))
             self.events += end - begin
             yield Part(block.partition, block.offsets[begin:end], block.records[begin:end])
             begin = end

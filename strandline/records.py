@@ -36,7 +36,8 @@ class Records(Sequence[Value]):
         self, data: NDArray[np.uint8], begins: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> None:
         assert len(begins) == len(lengths), "a value has a beginning and a length"
-        self.data, self.begins, self.lengths = data, begins, lengths
+        self.data = read_only(data, np.uint8)
+        self.begins, self.lengths = read_only(begins, np.int64), read_only(lengths, np.int64)
 
     @classmethod
     def of(cls, values: Sequence[Value]) -> "Records":
@@ -52,7 +53,7 @@ class Records(Sequence[Value]):
         """Return the values that stand in `data` without gaps, from its first byte on."""
         sizes = np.maximum(lengths, 0)
         begins = np.cumsum(sizes) - sizes
-        return cls(data, read_only(begins, np.int64), read_only(lengths, np.int64))
+        return cls(data, begins, lengths)
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.arrays import read_only
 from strandline.features.batch import Batch
 from strandline.features.kernel import decode_rows
-from strandline.features.layout import BATCH, Scratch
-from strandline.features.memory import PADDING
+from strandline.features.layout import Scratch
+from strandline.features.memory import PADDING, address_of
 from strandline.features.merging import merge_batches
 from strandline.features.plain_decoder import PlainDecoder
 from strandline.features.plan import make_plan
@@ -45,6 +44,7 @@ class Decoder:
         self._plain = PlainDecoder(spec)
         self._plans = {labelled: make_plan(spec, labelled=labelled) for labelled in (True, False)}
         self._entries = len(spec.features) + 1
+        self._entries_max = spec.limits.entries + 1
         self._of_thread = threading.local()
 
     def decode(
@@ -94,38 +94,24 @@ class Decoder:
     def _scan(self, records: Records, scratch: Scratch) -> tuple[Batch, NDArray[np.bool_]]:
         """Return a batch with an empty row for each record that the kernel leaves."""
         rows = len(records)
-        columns = _Columns(rows, rows * self._entries + self._plans[True].entries + 1)
+        columns = _Columns(rows, rows * self._entries + self._entries_max)
         left = np.empty(rows, np.bool_)
-        begins, lengths = read_only(records.begins, np.int64), read_only(records.lengths, np.int64)
+        data, begins, lengths = records.data, records.begins, records.lengths
+        # What stands at the buffer's end is read from a copy that has bytes behind it.
         ends = begins + np.maximum(lengths, 0)
-        split = int(np.searchsorted(ends, len(records.data) - PADDING, "right"))
-        data = np.require(records.data, np.uint8, "C")
-        self._run(data, begins, lengths, 0, split, scratch, columns, left)
-        if split < rows:  # what stands at the buffer's end needs bytes behind it
-            first = int(begins[split])
-            data = np.concatenate([data[first:], np.zeros(PADDING, np.uint8)])
-            begins = read_only(begins - first, np.int64)
-            self._run(data, begins, lengths, split, rows, scratch, columns, left)
-        return columns.batch(), left
-
-    def _run(
-        self,
-        data: NDArray[np.uint8],
-        begins: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        first: int,
-        end: int,
-        scratch: Scratch,
-        columns: "_Columns",
-        left: NDArray[np.bool_],
-    ) -> None:
-        while first < end:
-            first = decode_rows(
-                data.ctypes.data, begins, lengths, first, end, scratch.address,
-                columns.address, columns.starts, left,
+        split = int(np.searchsorted(ends, len(data) - PADDING, "right"))
+        first = int(begins[split]) if split < rows else len(data)
+        copy = np.zeros(len(data) - first + PADDING, np.uint8)
+        copy[: len(data) - first] = data[first:]
+        row = 0
+        while True:
+            row = decode_rows(
+                address_of(data), split, address_of(copy) - first, begins, lengths, row, rows,
+                scratch.address, columns.address, columns.starts, left,
             )  # fmt: skip
-            if first < end:
-                columns.grow(int(columns.starts[first]) + self._plans[True].entries + 1)
+            if row == rows:
+                return columns.batch(), left
+            columns.grow(int(columns.starts[row]) + self._entries_max)
 
 
 class _Columns:
@@ -152,9 +138,9 @@ class _Columns:
 
     def _place(self) -> None:
         arrays = (self._keys, self._fields, self._values, self._labels, self._weights)
-        addresses = tuple(array.ctypes.data for array in arrays)
-        self._addresses = np.array([(*addresses, len(self._keys))], BATCH)
-        self.address = self._addresses.ctypes.data
+        places = [*map(address_of, arrays), len(self._keys)]
+        self._places = np.array(places, np.int64)  # in the order of `layout.BATCH`
+        self.address = address_of(self._places)
 
     def batch(self) -> Batch:
         """Return what was written."""

@@ -12,6 +12,8 @@ from strandline.features.row_scan import scan_row
 @njit(nogil=True, cache=True)
 def decode_rows(  # noqa: PLR0917
     data: int,
+    split: int,
+    last: int,
     begins: NDArray[np.int64],
     lengths: NDArray[np.int64],
     first: int,
@@ -26,9 +28,11 @@ def decode_rows(  # noqa: PLR0917
     Parameters
     ----------
     data
-        Address of the records' bytes; `PADDING` readable bytes follow the last one.
+        Address of the bytes of the records before `split`; `PADDING` readable ones follow.
+    split, last
+        Which records are read from the address `last` on instead: those at the buffer's end.
     begins, lengths
-        Of each record, from `data` on; a length below 1 says that there are no bytes.
+        Of each record, from either address on; a length below 1 says that there are no bytes.
     places
         Of the calling thread.
     columns
@@ -40,7 +44,8 @@ def decode_rows(  # noqa: PLR0917
     """
     for row in range(first, end):
         at = starts[row]
-        begin, length = data + begins[row], lengths[row]
+        begin = begins[row] + (data if row < split else last)
+        length = lengths[row]
         stop = REFUSED
         if 0 < length <= layout.event_bytes(places) and scan_row(begin, begin + length, places):
             stop = write_row(row, at, places, columns)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.features.memory import reader, writer
+from strandline.features.memory import address_of, reader, writer
 from strandline.features.plan import FEATURE, LEAF, MEMBER, NODE, OUTSIDE, SPAN, Plan
 from strandline.features.tokens import DEPTH_MAX
 from strandline.spec.features import CROSS_PARTS_MAX
@@ -85,7 +85,7 @@ class Scratch:
             "chosen": np.zeros(CROSS_PARTS_MAX, np.int64),
         }
         self._arrays = arrays  # keeps them where they are
-        address = {name: array.ctypes.data for name, array in arrays.items()}
+        address = {name: address_of(array) for name, array in arrays.items()}
         end = {
             f"{name}_end": address[name] + arrays[name].nbytes
             for name in ("nodes", "leaves", "features", "spans")
@@ -102,7 +102,7 @@ class Scratch:
         }
         values = numbers | address | end
         self._places = np.array([tuple(int(values[name]) for name in PLACES.names or ())], PLACES)
-        self.address = self._places.ctypes.data
+        self.address = address_of(self._places)
 
 
 NODE_BYTES: Final = NODE.itemsize

@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 PADDING: Final = 64
 STEP: Final = 32
@@ -50,6 +51,12 @@ def _every(byte: int) -> Any:
 
 def _as_mask(builder: Any, chosen: Any) -> Any:
     return builder.zext(builder.bitcast(chosen, _MASK), _WORD)
+
+
+def address_of(array: NDArray[Any]) -> int:
+    """Return where the array's memory begins; it lives as long as the array does."""
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _kind(dtype: np.dtype[Any]) -> tuple[Any, Any, bool]:

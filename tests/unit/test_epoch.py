@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from strandline.block import Block, Span, join_spans
-from strandline.epoch import BATCH_EVENTS, PART_EVENTS, Epoch
+from strandline.epoch import BATCH_EVENTS, Epoch
 from strandline.features import Rejection
 from strandline.prequential import add_sums, is_finite, prequential_sums
 from strandline.records import Records
@@ -26,7 +26,7 @@ def test_batches_are_counted_from_the_mark_not_by_block(sizes: list[int]) -> Non
             ends += [epoch.events] * epoch.ends_batch
         first += size
     assert ends == list(range(BATCH_EVENTS, sum(sizes) + 1, BATCH_EVENTS))
-    assert max(len(part.records) for part in parts) <= PART_EVENTS
+    assert max(len(part.records) for part in parts) <= BATCH_EVENTS
     offsets = np.concatenate([part.offsets for part in parts])
     assert offsets.tolist() == list(range(10, first))
     assert [v for part in parts for v in part.records] == [str(at).encode() for at in offsets]
