@@ -23,7 +23,7 @@ class Block:
     """Events of one partition, in order, and the positions [first, end) that they account for.
 
     `offsets[i]` is the position of `records[i]`, ascending within [first, end); a record is None
-    where the stream holds a null value (`Records.of` makes records of a list). Times are the records' own, in ms since 1970 (0: none).
+    where the stream holds a null value. Times are the records' own, in ms since 1970 (0: none).
     """
 
     partition: int

@@ -15,14 +15,28 @@ NUMBERS = (
     "-9223372036854775808", "-9223372036854775809", "18446744073709551615", "99999999999999999999",
     "0.1", "3.4028235e38", "3.5e38", "1e300", "5e-324", "0.30000000000000004", "9007199254740993",
     "1.7976931348623157e308", "12345678901234567.5", "0.00000000000000000001", "1e", "1e+", "1.e3",
-    "0x10", "NaN", "Infinity", "-Infinity", "1_000", "1 2", "00", "-00.5", "1e0005", "4.35", "2.675",
+    "0x10", "NaN", "Infinity", "-Infinity", "1_000", "1 2", "00", "-00.5", "1e0005", "4.35",
 )  # fmt: skip
 STRINGS = (
-    "", "a", "größe", "東京", "😀", "a\\u00e9", "\\ud83d\\ude00", "\\ud800", "\\n", "\\\\", '\\"', "\\/",
-    "\\x", "\\u12", "\\u00g0", "tab\there", "line\nbreak", "\x00", "\x7f", "x" * 31, "x" * 32, "x" * 33,
-    "é" * 16, "0123456789abcdef0123456789abcdef0123", "null", "true", "7", "{", "]", ",", ":",
+    "", "a", "größe", "東京", "😀", "a\\u00e9", "\\ud83d\\ude00", "\\ud800", "\\n", "\\\\",
+    '\\"', "\\/", "\\x", "\\u12", "\\u00g0", "tab\there", "line\nbreak", "\x00", "\x7f", "x" * 31,
+    "x" * 32, "x" * 33, "é" * 16, "0123456789abcdef0123456789abcdef0123", "null", "true", "7", "{",
+    "]", ",", ":",
 )  # fmt: skip
-OTHERS = ("null", "true", "false", "nul", "True", "[]", "{}", "[[]]", '{"a":1}', "[1,2,]", "[,]", "")
+OTHERS = (
+    "null",
+    "true",
+    "false",
+    "nul",
+    "True",
+    "[]",
+    "{}",
+    "[[]]",
+    '{"a":1}',
+    "[1,2,]",
+    "[,]",
+    "",
+)
 SPACES = ("", "", "", " ", "\t", "\n", "\r\n", "  ", "\x0b", "\u00a0")
 
 
@@ -93,7 +107,9 @@ def anything(dice: Dice, odd: float, depth: int = 0) -> str:
             return f'"{text(dice, odd)}"'
         case 4:
             return f"[{','.join(anything(dice, odd, depth + 1) for _ in range(dice.randrange(4)))}]"
-    members = (f'"{text(dice, odd)}":{anything(dice, odd, depth + 1)}' for _ in range(dice.randrange(4)))
+    members = (
+        f'"{text(dice, odd)}":{anything(dice, odd, depth + 1)}' for _ in range(dice.randrange(4))
+    )
     return f"{{{','.join(members)}}}"
 
 
@@ -119,7 +135,9 @@ def written(tree: dict[str, Any], style: Style, dice: Dice) -> str:
             value = dice.choice(OTHERS) if dice.random() < 0.5 else anything(dice, 0.1)
         name = key
         if dice.random() < style.odd * 0.2:
-            name = json.dumps(key)[1:-1] if dice.random() < 0.5 else f"\\u{ord(key[0]):04x}{key[1:]}"
+            name = (
+                json.dumps(key)[1:-1] if dice.random() < 0.5 else f"\\u{ord(key[0]):04x}{key[1:]}"
+            )
         members.append(f'"{name}"{style.colon}{value}')
     for index in range(style.extra):
         members.insert(index * 2, f'"extra{index}"{style.colon}{anything(dice, style.odd, 2)}')

@@ -24,7 +24,9 @@ Records = Sequence[bytes | None]
 def block(partition: int, first: int, records: Records) -> Block:
     """Records at the positions from `first` on, without holes."""
     end = first + len(records)
-    return Block(partition, first, end, np.arange(first, end, dtype=np.int64), PackedRecords.of(records))
+    return Block(
+        partition, first, end, np.arange(first, end, dtype=np.int64), PackedRecords.of(records)
+    )
 
 
 class Job:

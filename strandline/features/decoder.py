@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,8 +138,14 @@ class _Columns:
         self._place()
 
     def _place(self) -> None:
-        arrays = (self._keys, self._fields, self._values, self._labels, self._weights)
-        places = [*map(address_of, arrays), len(self._keys)]
+        arrays: tuple[NDArray[Any], ...] = (
+            self._keys,
+            self._fields,
+            self._values,
+            self._labels,
+            self._weights,
+        )
+        places = [*(address_of(array) for array in arrays), len(self._keys)]
         self._places = np.array(places, np.int64)  # in the order of `layout.BATCH`
         self.address = address_of(self._places)
 

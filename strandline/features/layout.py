@@ -38,7 +38,8 @@ PLACES: Final = np.dtype(
         (name, np.int64)
         for name in (
             # of the plan: numbers
-            "event_bytes", "depth", "entries", "binary", "label", "weight", "crosses", "member_mask",
+            "event_bytes", "depth", "entries", "binary", "label", "weight", "crosses",
+            "member_mask",
             # addresses of its arrays
             "nodes", "nodes_end", "leaves", "leaves_end", "members", "member_slots", "key_bytes",
             "features", "features_end", "parts",

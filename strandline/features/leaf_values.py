@@ -22,7 +22,7 @@ from strandline.features.tokens import (
 )
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _read_text(at: int, end: int) -> tuple[int, int, int]:
     """Return where the text of a category begins and ends, and where its value ends, or 0."""
     byte = byte_at(at)
@@ -33,7 +33,7 @@ def _read_text(at: int, end: int) -> tuple[int, int, int]:
     return at, stop, stop
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _read_texts(at: int, end: int, leaf: int, spans: int, spans_end: int) -> int:
     """Read an array of texts into spans; return its end, 0 if it cannot."""
     layout.set_leaf_holds(leaf, TEXTS)
@@ -60,7 +60,7 @@ def _read_texts(at: int, end: int, leaf: int, spans: int, spans_end: int) -> int
     return 0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def read_leaf(at: int, end: int, leaf: int, spans: int, spans_end: int) -> int:
     """Read the value at a leaf, texts of an array into spans; return its end, 0 if it cannot."""
     byte = byte_at(at)

@@ -3,8 +3,8 @@
 An address is an int64. Nothing is checked: the caller owns `PADDING` readable bytes after all
 that it scans. numba compiles for the processor at hand, so 32 bytes are one or two registers.
 
-A kernel that is cached on disk is compiled anew when its own file changes, not when this one
-does: after a change here, remove the `__pycache__` folders.
+The functions of this and the other modules that `strandline.features.kernel` is made of are
+compiled, and kept on disk, as parts of it.
 """
 
 from collections.abc import Callable
@@ -250,17 +250,17 @@ _PRIME_4: Final = np.uint64(0x85EBCA77C2B2AE63)
 _PRIME_5: Final = np.uint64(0x27D4EB2F165667C5)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _rotated(value: np.uint64, bits: int) -> np.uint64:
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _round(lane: np.uint64, word: np.uint64) -> np.uint64:
     return _rotated(lane + word * _PRIME_2, 31) * _PRIME_1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _long_state(address: int, stop: int, seed: np.uint64) -> np.uint64:
     """Return the state after all whole 32 bytes of a text that has some."""
     one = seed + _PRIME_1 + _PRIME_2
@@ -279,9 +279,9 @@ def _long_state(address: int, stop: int, seed: np.uint64) -> np.uint64:
     return state
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def xxh64(address: int, length: int, seed: np.uint64) -> np.uint64:
-    """Return XXH64 of the bytes."""
+@njit(nogil=True, forceinline=True)
+def xxh64_inline(address: int, length: int, seed: np.uint64) -> np.uint64:
+    """Return XXH64 of the bytes. For the one place where a call would cost as much as the work."""
     stop = address + length
     if length >= 32:
         state = _long_state(address, stop, seed)
@@ -304,3 +304,9 @@ def xxh64(address: int, length: int, seed: np.uint64) -> np.uint64:
     state = (state ^ (state >> np.uint64(33))) * _PRIME_2
     state = (state ^ (state >> np.uint64(29))) * _PRIME_3
     return state ^ (state >> np.uint64(32))
+
+
+@njit(nogil=True)
+def xxh64(address: int, length: int, seed: np.uint64) -> np.uint64:
+    """Return XXH64 of the bytes."""
+    return xxh64_inline(address, length, seed)

@@ -37,7 +37,7 @@ def _wide_power(exponent: int) -> tuple[int, int]:
 _WIDE: Final = np.array([_wide_power(k) for k in range(-_FAR, _FAR + 1)], np.uint64)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _eight_digits(word: np.uint64) -> np.uint64:
     """Return the number that 8 digits make, the first in the lowest byte; zero bytes are zeros."""
     word = (word & np.uint64(0x0F0F0F0F0F0F0F0F)) * np.uint64(2561) >> np.uint64(8)
@@ -45,7 +45,7 @@ def _eight_digits(word: np.uint64) -> np.uint64:
     return (word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001) >> np.uint64(32)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _digits(at: int, count: int) -> np.uint64:
     """Return the number that `count` digits make, 1 to `DIGITS_MAX`."""
     if count <= 8:
@@ -53,7 +53,7 @@ def _digits(at: int, count: int) -> np.uint64:
     return _many_digits(at, count)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _many_digits(at: int, count: int) -> np.uint64:
     value = np.uint64(0)
     while count > 8:
@@ -64,7 +64,7 @@ def _many_digits(at: int, count: int) -> np.uint64:
     return value * _WHOLE_POWERS[count] + last
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _nearest(digits: np.uint64, exponent: int) -> float:
     """Return the float64 nearest to digits * 10^exponent, NaN if that is not certain.
 
@@ -97,7 +97,13 @@ def _nearest(digits: np.uint64, exponent: int) -> float:
     return float_of(np.uint64(binary) << np.uint64(52) | mantissa & np.uint64((1 << 52) - 1))
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True)
+def number_end(at: int) -> int:
+    """Return where a JSON number ends, 0 if `read_number` does not read it."""
+    return read_number(at)[0]
+
+
+@njit(nogil=True, forceinline=True)
 def read_number(at: int) -> tuple[int, float]:
     """Read a JSON number; return where it ends and its value, (0, 0) if it is none or unsure."""
     negative = byte_at(at) == _MINUS
@@ -110,14 +116,14 @@ def read_number(at: int) -> tuple[int, float]:
     digits = _digits(at, whole)
     significant = whole - (byte_at(at) == _ZERO)
     at += whole
-    exponent = 0
+    exponent = np.int64(0)
     if byte_at(at) == _DOT:
         fraction = lowest_bit(stops >> np.uint64(whole + 1))
         if fraction == 0 or significant + fraction > DIGITS_MAX:
             return 0, 0.0
         digits = digits * _WHOLE_POWERS[fraction] + _digits(at + 1, fraction)
         at += 1 + fraction
-        exponent = -fraction
+        exponent = np.int64(-fraction)
     if byte_at(at) == _E_LOWER or byte_at(at) == _E_UPPER:
         at, power = _read_exponent(at + 1)
         if at == 0:
@@ -129,21 +135,21 @@ def read_number(at: int) -> tuple[int, float]:
     return at, -value if negative else value
 
 
-@njit(nogil=True, cache=True)
-def _read_exponent(at: int) -> tuple[int, int]:
+@njit(nogil=True)
+def _read_exponent(at: int) -> tuple[int, np.int64]:
     """Return where an exponent of at most 3 digits ends, and its value; (0, 0) for others."""
     negative = byte_at(at) == _MINUS
     if negative or byte_at(at) == _PLUS:
         at += 1
     count = lowest_bit(no_digits(at))
     if count == 0 or count > 3:
-        return 0, 0
+        return 0, np.int64(0)
     power = np.int64(_digits(at, count))
     return at + count, -power if negative else power
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def _value(digits: np.uint64, exponent: int) -> float:
+@njit(nogil=True, forceinline=True)
+def _value(digits: np.uint64, exponent: np.int64) -> np.float64 | float:
     """Return the float64 nearest to digits * 10^exponent, NaN if that is not certain."""
     if exponent == 0 or digits == 0:
         return np.float64(digits)
@@ -155,7 +161,7 @@ def _value(digits: np.uint64, exponent: int) -> float:
     return _nearest(digits, exponent)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def read_integer(at: int) -> int:
     """Return where an integer in its one decimal form ends, within 18 digits; 0 for others."""
     negative = byte_at(at) == _MINUS

@@ -1,4 +1,4 @@
-"""`PlainDecoder`: one event at a time by msgspec. It says what an event means and why it is rejected."""
+"""`PlainDecoder`: one event at a time. It says what an event is, and why it is rejected."""
 
 from collections.abc import Sequence
 from typing import Any

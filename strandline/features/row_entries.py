@@ -10,7 +10,7 @@ from strandline.features import layout
 from strandline.features.batch import BIAS_FIELD
 from strandline.features.hashing import BIAS_KEY
 from strandline.features.layout import FEATURE_BYTES, LEAF_BYTES
-from strandline.features.memory import xxh64
+from strandline.features.memory import xxh64, xxh64_inline
 from strandline.features.plan import CROSS, LOG1P, SQRT, TEXT, TEXTS, VALUE
 
 REFUSED: Final = -1
@@ -18,7 +18,7 @@ NO_ROOM: Final = -2
 _BIAS_KEY: Final = np.uint64(BIAS_KEY)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _transformed(value: float, feature: int) -> np.float32:
     """Return a number's value as `strandline.features.columns.number_values` does."""
     transform = layout.feature_transform(feature)
@@ -31,19 +31,19 @@ def _transformed(value: float, feature: int) -> np.float32:
     return np.float32(value) + np.float32(0)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _part(feature: int, place: int, places: int) -> int:
     """Return the address of a cross's part."""
     number = layout.read_int32(layout.parts(places) + 4 * (layout.feature_first(feature) + place))
     return layout.features(places) + FEATURE_BYTES * number
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _leaf_of(feature: int, places: int) -> int:
     return layout.leaves(places) + LEAF_BYTES * layout.feature_leaf(feature)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _count_combinations(feature: int, places: int) -> int:
     """Return the number of a cross's entries, at most one over the limit."""
     count = 1
@@ -53,7 +53,7 @@ def _count_combinations(feature: int, places: int) -> int:
     return count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _write_keys(keys: int, leaf: int, seed: np.uint64) -> None:
     """Write the keys of several texts."""
     span = layout.leaf_first(leaf)
@@ -63,7 +63,7 @@ def _write_keys(keys: int, leaf: int, seed: np.uint64) -> None:
         span += layout.SPAN_BYTES
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _keep_parts(places: int) -> int:
     """Hash the categories that crosses are made of; return REFUSED if they are too many."""
     kept = layout.keys(places)
@@ -76,14 +76,16 @@ def _keep_parts(places: int) -> int:
             layout.set_feature_first(feature, kept)
             if layout.leaf_holds(leaf) == TEXT:
                 seed = layout.feature_seed(feature)
-                layout.write_key(kept, xxh64(layout.leaf_first(leaf), layout.leaf_length(leaf), seed))
+                layout.write_key(
+                    kept, xxh64(layout.leaf_first(leaf), layout.leaf_length(leaf), seed)
+                )
             else:
                 _write_keys(kept, leaf, layout.feature_seed(feature))
             kept += 8 * layout.leaf_count(leaf)
     return 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _write_cross(keys: int, feature: int, places: int) -> None:
     """Write the keys of all combinations, the first part varying slowest."""
     size = layout.feature_count(feature)
@@ -108,7 +110,7 @@ def _write_cross(keys: int, feature: int, places: int) -> None:
             place -= 1
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _write_outcome(row: int, places: int, columns: int) -> bool:
     """Write label and weight; whether the spec admits them."""
     label = np.float32(0)
@@ -131,7 +133,7 @@ def _write_outcome(row: int, places: int, columns: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _write_several(at: int, stop: int, field: int, feature: int, places: int, columns: int) -> int:
     """Write a cross, or a category of several texts; return the end of its entries or REFUSED."""
     is_cross = layout.feature_kind(feature) == CROSS
@@ -150,7 +152,7 @@ def _write_several(at: int, stop: int, field: int, feature: int, places: int, co
     return at + count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def write_row(row: int, at: int, places: int, columns: int) -> int:
     """Write a record's entries from `at` on; return their end, REFUSED or NO_ROOM."""
     stop = at + layout.entries(places)
@@ -172,7 +174,7 @@ def write_row(row: int, at: int, places: int, columns: int) -> int:
                 return REFUSED
             key, value = layout.feature_seed(feature), np.float32(1)
             if holds == TEXT:
-                key = xxh64(layout.leaf_first(leaf), layout.leaf_length(leaf), key)
+                key = xxh64_inline(layout.leaf_first(leaf), layout.leaf_length(leaf), key)
             else:
                 value = _transformed(layout.leaf_value(leaf), feature)
                 if not math.isfinite(value):

@@ -15,6 +15,7 @@ from numba import njit
 
 from strandline.features import layout
 from strandline.features.layout import LEAF_BYTES, MEMBER_BYTES, NODE_BYTES, STEP_BYTES
+from strandline.features.leaf_values import read_leaf
 from strandline.features.memory import byte_at, differences, xxh64
 from strandline.features.plan import ABSENT, OUTSIDE, TEXTS
 from strandline.features.tokens import (
@@ -29,7 +30,6 @@ from strandline.features.tokens import (
     string_end,
     value_end,
 )
-from strandline.features.leaf_values import read_leaf
 
 # What a step leads to: a leaf (from 0 on), or one of these. -3 and below: a known object that is
 # null or empty, its node being ``EMPTY - target``.
@@ -40,7 +40,7 @@ FAULT: Final = -(1 << 30)
 NOWHERE: Final = -2  # no node: such a step is never expected
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _same_bytes(one: int, other: int, length: int) -> bool:
     for place in range(length):
         if byte_at(one + place) != byte_at(other + place):
@@ -48,7 +48,7 @@ def _same_bytes(one: int, other: int, length: int) -> bool:
     return True
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _find_member(at: int, length: int, node: int, places: int) -> int:
     """Return the address of the node's member with this key, 0 if there is none."""
     cell = np.int64(xxh64(at, length, np.uint64(node))) & layout.member_mask(places)
@@ -64,7 +64,7 @@ def _find_member(at: int, length: int, node: int, places: int) -> int:
         cell = (cell + 1) & layout.member_mask(places)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _read_punctuation(at: int, end: int, node: int, places: int) -> tuple[int, int, int, int]:
     """Read up to the next value; return where it begins, its target, its node, common depth."""
     after_value = node != OUTSIDE
@@ -115,7 +115,7 @@ def _read_punctuation(at: int, end: int, node: int, places: int) -> tuple[int, i
     return at, FAULT, node, common
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _learn_step(
     at: int, length: int, before: int, target: int, after: int, common: int, places: int
 ) -> int:
@@ -125,8 +125,8 @@ def _learn_step(
     """
     count = layout.read_int64(layout.step_count(places))
     if count == layout.STEPS_MAX - 1:  # begin anew: what is kept stays bounded
-        for cell in range(layout.STEP_SLOTS):
-            layout.write_int32(layout.step_slots(places) + 4 * cell, 0)
+        for slot in range(layout.STEP_SLOTS):
+            layout.write_int32(layout.step_slots(places) + 4 * slot, 0)
         count = 1
     step = layout.steps(places) + STEP_BYTES * count
     if length <= layout.STEP_TEXT_MAX:
@@ -163,7 +163,7 @@ def _learn_step(
     return step
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _expected(at: int, end: int, node: int, step: int) -> int:
     """Return where the value after a step begins, if the step stands here; else 0."""
     if layout.step_before(step) != node:
@@ -186,7 +186,7 @@ def _expected(at: int, end: int, node: int, step: int) -> int:
     return at if byte > 0x20 else 0  # a space belongs to the punctuation
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _read_empty(at: int, end: int) -> int:
     """Return the end of null or of an object without members, 0 if it is neither."""
     if byte_at(at) == LETTER_N:
@@ -195,7 +195,7 @@ def _read_empty(at: int, end: int) -> int:
     return inner + 1 if byte_at(at) == OPEN_OBJECT and byte_at(inner) == CLOSE_OBJECT else 0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _enter(node: int, common: int, nodes: int) -> bool:
     """Note the nodes that were opened down to this one; whether each is for the first time."""
     fresh = True
@@ -209,7 +209,7 @@ def _enter(node: int, common: int, nodes: int) -> bool:
     return fresh
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def _forget_record(places: int) -> None:
     for node in range(layout.nodes(places), layout.nodes_end(places), NODE_BYTES):
         layout.set_node_seen(node, 0)
@@ -218,7 +218,7 @@ def _forget_record(places: int) -> None:
         layout.set_leaf_count(leaf, 0)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def scan_row(at: int, end: int, places: int) -> bool:
     """Read one record into the leaves; whether that could be done exactly."""
     _forget_record(places)
@@ -237,7 +237,9 @@ def scan_row(at: int, end: int, places: int) -> bool:
             return False
         if target == END:
             return True
-        room = layout.depth(places) - 1 - layout.node_depth(layout.nodes(places) + NODE_BYTES * node)
+        room = (
+            layout.depth(places) - 1 - layout.node_depth(layout.nodes(places) + NODE_BYTES * node)
+        )
         if target >= 0:
             leaf = layout.leaves(places) + LEAF_BYTES * target
             if layout.leaf_holds(leaf) != ABSENT:

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from strandline.features.memory import STEP, byte_at, half_at, lowest_bit, string_stops, writer
-from strandline.features.numbers import read_number
+from strandline.features.numbers import number_end
 
 QUOTE, BACKSLASH, COMMA, COLON, MINUS, ZERO, NINE = b'"\\,:-09'
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = b"{}[]"
@@ -19,13 +19,15 @@ LETTER_T, LETTER_F, LETTER_N, LETTER_U = b"tfnu"
 _SPACE, _TAB, _LINE_FEED, _RETURN = b" \t\n\r"
 _SHORT_ESCAPES: Final = np.zeros(256, np.bool_)
 _SHORT_ESCAPES[[*b'"\\/bfnrt']] = True
-_TRUE, _ALSE, _NULL = (np.uint64(int.from_bytes(word, "little")) for word in (b"true", b"alse", b"null"))
+_TRUE, _ALSE, _NULL = (
+    np.uint64(int.from_bytes(word, "little")) for word in (b"true", b"alse", b"null")
+)
 _SURROGATES: Final = (0xD800, 0xDFFF)
 DEPTH_MAX: Final = 256
 write_byte = writer(np.uint8)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def skip_space(at: int, end: int) -> int:
     """Return the first byte that is no white space, at most `end`."""
     while at < end:
@@ -36,12 +38,12 @@ def skip_space(at: int, end: int) -> int:
     return at
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _is_rest(byte: int) -> bool:
     return byte & 0xC0 == 0x80
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _character_end(at: int) -> int:
     """Return the end of a character of two to four bytes in UTF-8 (RFC 3629), 0 if it is none."""
     first, second = byte_at(at), byte_at(at + 1)
@@ -62,7 +64,7 @@ def _character_end(at: int) -> int:
     return 0 if overlong or beyond else at + 4
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _hex_value(byte: int) -> int:
     if ZERO <= byte <= NINE:
         return byte - ZERO
@@ -70,7 +72,7 @@ def _hex_value(byte: int) -> int:
     return byte - 0x61 + 10 if 0x61 <= byte <= 0x66 else -1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _escape_end(at: int) -> int:
     r"""Return the end of an escape after its backslash, 0 if it is none, or half a character."""
     byte = byte_at(at)
@@ -87,7 +89,7 @@ def _escape_end(at: int) -> int:
     return 0 if _SURROGATES[0] <= code <= _SURROGATES[1] else at + 5
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def string_end(at: int, end: int, escapes: bool) -> int:
     """Return where the closing quote is, from the byte after the opening one on."""
     stops = string_stops(at)
@@ -98,7 +100,7 @@ def string_end(at: int, end: int, escapes: bool) -> int:
     return _long_string_end(at, end, escapes)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _long_string_end(at: int, end: int, escapes: bool) -> int:
     while at < end:
         stops = string_stops(at)
@@ -120,13 +122,13 @@ def _long_string_end(at: int, end: int, escapes: bool) -> int:
     return 0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, forceinline=True)
 def is_null(at: int) -> bool:
     """Whether ``null`` stands here."""
     return half_at(at) == _NULL
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def word_end(at: int) -> int:
     """Return the end of ``true`` or ``false``."""
     if half_at(at) == _TRUE:
@@ -134,7 +136,7 @@ def word_end(at: int) -> int:
     return at + 5 if byte_at(at) == LETTER_F and half_at(at + 1) == _ALSE else 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _scalar_end(at: int, end: int) -> int:
     byte = byte_at(at)
     if byte == QUOTE:
@@ -144,10 +146,10 @@ def _scalar_end(at: int, end: int) -> int:
         return at + 4 if is_null(at) else 0
     if byte in (LETTER_T, LETTER_F):
         return word_end(at)
-    return read_number(at)[0]
+    return number_end(at)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _member_value(at: int, end: int) -> int:
     """Return where the value of an object's member begins, from before its key on."""
     at = skip_space(at, end)
@@ -160,7 +162,7 @@ def _member_value(at: int, end: int) -> int:
     return skip_space(at + 1, end) if byte_at(at) == COLON else 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def value_end(at: int, end: int, room: int, kinds: int) -> int:
     """Return the end of any value, in which at most `room` containers enclose each other.
 

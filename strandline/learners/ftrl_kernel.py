@@ -75,7 +75,7 @@ def _gather(  # noqa: PLR0917
     z: NDArray[np.float64],
     n: NDArray[np.float64],
     x: NDArray[np.float64],
-) -> int:
+) -> np.int64:
     """Copy what the selected entries of one event need; return how many they are."""
     mask = np.uint64(len(zn) - 1)
     count = np.uint64(0)
@@ -117,9 +117,7 @@ def _look(  # noqa: PLR0917
 
 
 @njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def _updated(  # noqa: PLR0917
-    z: float, n: float, w: float, g: float, alpha: float
-) -> tuple[np.float32, np.float32]:
+def _updated(z: float, n: float, w: float, g: float, alpha: float) -> tuple[np.float32, np.float32]:
     """Return z and n after a gradient."""
     grown = np.float32(n + g * g)
     shift = (math.sqrt(np.float64(grown)) - math.sqrt(n)) / alpha * w
@@ -255,7 +253,7 @@ def _fetch(
     zn: NDArray[np.float32],
     position: NDArray[np.int32],
 ) -> None:
-    """Ask for the memory of an event's slots, which are all over the table, long before its turn."""
+    """Ask for the memory of an event's slots, which are all over the table."""
     if row + 1 >= len(starts):
         return
     mask = np.uint64(len(zn) - 1)

@@ -4,7 +4,6 @@ import random
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from strandline.features import Batch, Decoder, PlainDecoder
