@@ -12,6 +12,7 @@ from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, Final
 from unittest import mock
 from uuid import UUID
@@ -29,7 +30,7 @@ from strandline.manifest import OpenKey
 from strandline.opening import append_open
 from strandline.records import Records
 from strandline.spec import Spec
-from strandline.store import MemoryStore, create_store
+from strandline.store import create_store
 from strandline.worker import Worker
 from strandline_flink import wire
 from strandline_flink.dev.events import EventStream, clicks_spec
@@ -61,7 +62,7 @@ def blocks(events: list[bytes]) -> list[bytes]:
         wire.encode_block(
             Block(0, first, end, np.arange(first, end), Records.of(events[first:end]), 1, 2)
         )
-        for first, end in zip(bounds[:-1], bounds[1:], strict=True)
+        for first, end in pairwise(bounds)
     ]
 
 
@@ -100,7 +101,7 @@ class Clock:
 
 def started(spec: Spec) -> Worker:
     """Return a worker at the beginning of a new store."""
-    store: MemoryStore = create_store("memory:", spec)
+    store = create_store("memory:", spec)
     run = UUID(int=1).hex
     key = OpenKey(restored=None, submission=run)
     version = append_open(

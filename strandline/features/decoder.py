@@ -1,6 +1,5 @@
 """`Decoder`: from the bytes of events to a batch, and to a reason for each that is rejected."""
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,9 +43,9 @@ class Decoder:
     def __init__(self, spec: Spec) -> None:
         self._plain = PlainDecoder(spec)
         self._plans = {labelled: make_plan(spec, labelled=labelled) for labelled in (True, False)}
-        self._entries = len(spec.features) + 1
+        self._entries_per_row = len(spec.features) + 1  # of the last batch: how much room to make
         self._entries_max = spec.limits.entries + 1
-        self._of_thread = threading.local()
+        self._free: dict[bool, list[Scratch]] = {True: [], False: []}
 
     def decode(
         self, records: Sequence[bytes | None], *, labelled: bool = True
@@ -72,7 +71,7 @@ class Decoder:
     ) -> tuple[Batch, list[Rejection], int]:
         """Decode as `decode` does; also return how many records went to the plain decoder."""
         records = Records.of(records)
-        batch, left = self._scan(records, self._scratch(labelled))
+        batch, left = self._scan(records, labelled)
         rows = np.flatnonzero(left)
         if not len(rows):
             return batch, [], 0
@@ -83,23 +82,27 @@ class Decoder:
         refused[[fault.index for fault in found]] = True
         return merge_batches(batch, rows, plain, refused), rejections, len(rows)
 
-    def _scratch(self, labelled: bool) -> Scratch:
-        """Return the calling thread's scratch."""
-        name = "labelled" if labelled else "unlabelled"
-        scratch: Scratch | None = getattr(self._of_thread, name, None)
-        if scratch is None:
-            scratch = Scratch(self._plans[labelled])
-            setattr(self._of_thread, name, scratch)
-        return scratch
-
-    def _scan(self, records: Records, scratch: Scratch) -> tuple[Batch, NDArray[np.bool_]]:
+    def _scan(self, records: Records, labelled: bool) -> tuple[Batch, NDArray[np.bool_]]:
         """Return a batch with an empty row for each record that the kernel leaves."""
+        free = self._free[labelled]
+        try:
+            scratch = free.pop()
+        except IndexError:  # all are in the hands of other threads
+            scratch = Scratch(self._plans[labelled])
+        try:
+            return self._run(records, scratch)
+        finally:
+            free.append(scratch)
+
+    def _run(self, records: Records, scratch: Scratch) -> tuple[Batch, NDArray[np.bool_]]:
         rows = len(records)
-        columns = _Columns(rows, rows * self._entries + self._entries_max)
+        columns = _Columns(rows, rows * self._entries_per_row + self._entries_max)
         left = np.empty(rows, np.bool_)
         data, begins, lengths = records.data, records.begins, records.lengths
-        # What stands at the buffer's end is read from a copy that has bytes behind it.
         ends = begins + np.maximum(lengths, 0)
+        assert not rows or (begins[0] >= 0 and ends[-1] <= len(data)), "records are not in data"
+        assert bool((ends[1:] >= ends[:-1]).all()), "records are not in the order of their bytes"
+        # What stands at the buffer's end is read from a copy that has bytes behind it.
         split = int(np.searchsorted(ends, len(data) - PADDING, "right"))
         first = int(begins[split]) if split < rows else len(data)
         copy = np.zeros(len(data) - first + PADDING, np.uint8)
@@ -111,8 +114,12 @@ class Decoder:
                 scratch.address, columns.address, columns.starts, left,
             )  # fmt: skip
             if row == rows:
-                return columns.batch(), left
+                break
             columns.grow(int(columns.starts[row]) + self._entries_max)
+        batch = columns.batch()
+        if rows:
+            self._entries_per_row = batch.entries // rows + 1
+        return batch, left
 
 
 class _Columns:

@@ -59,7 +59,7 @@ def _compiled(sources: int) -> Callable[..., Any]:
         begins, lengths
             Of each record, from either address on; below 1 says that there are no bytes.
         places
-            Address of the calling thread's `layout.PLACES`.
+            Address of `layout.PLACES`, of a scratch that no other call uses.
         columns
             Address of a `layout.BATCH`. Labels and weights are written at each row, entries
             from ``starts[first]`` on.

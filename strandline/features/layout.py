@@ -1,4 +1,4 @@
-"""Where the kernel's arrays lie: one thread's scratch, and the addresses of all of it.
+"""Where the kernel's arrays lie: the scratch of one call at a time, and its addresses.
 
 Kernels take addresses, not arrays: an array costs seven arguments and a reference count per call,
 and a record has calls for each of its values.
@@ -62,7 +62,7 @@ BATCH: Final = np.dtype(
 
 
 class Scratch:
-    """A plan's arrays as one thread's kernel uses them; step 0 is the beginning of a record."""
+    """A plan's arrays as one call at a time uses them; step 0 is the beginning of a record."""
 
     def __init__(self, plan: Plan) -> None:
         texts = plan.entries + 1
