@@ -44,7 +44,7 @@ def text(dice: Dice, odd: float) -> str:
     """A string as it stands between quotes."""
     if dice.random() < odd:
         return dice.choice(STRINGS)
-    return f"{dice.choice('abcuüt')}{dice.randrange(10 ** dice.randrange(1, 12))}"
+    return f"{dice.choice('abcuüt東😀')}{dice.randrange(10 ** dice.randrange(1, 12))}"
 
 
 def number(dice: Dice, odd: float) -> str:
@@ -121,6 +121,7 @@ class Style:
         self.shuffled = dice.random() < 0.2
         self.missing = dice.choice((0.0, 0.0, 0.0, 0.05))
         self.extra = dice.choice((0, 1, 3))
+        self.ascii = dice.random() < 0.2
         self.odd = dice.choice((0.0, 0.0, 0.0, 0.002, 0.01, 0.1))
 
 
@@ -182,7 +183,10 @@ def events(spec: Spec, seed: int) -> Iterator[bytes | None]:
                 for key in parents:
                     node = node.setdefault(key, {})
                 node[last] = ROLES[role](dice, style.odd)
-            data = written(tree, style, dice).encode("utf-8", "surrogatepass")
+            whole = written(tree, style, dice)
+            if style.ascii:
+                whole = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in whole)
+            data = whole.encode("utf-8", "surrogatepass")
             if dice.random() < style.odd:
                 data = mutated(data, dice)
             yield None if dice.random() < style.odd * 0.01 else data

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.features.memory import address_of, reader, writer
+from strandline.features.memory import PADDING, address_of, reader, writer
 from strandline.features.plan import FEATURE, LEAF, MEMBER, NODE, OUTSIDE, SPAN, Plan
 from strandline.features.tokens import DEPTH_MAX
 from strandline.spec.features import CROSS_PARTS_MAX
@@ -44,8 +44,8 @@ PLACES: Final = np.dtype(
             "nodes", "nodes_end", "leaves", "leaves_end", "members", "member_slots", "key_bytes",
             "features", "features_end", "parts",
             # of the scratch
-            "steps", "step_slots", "step_count", "spans", "spans_end", "kinds", "keys", "joined",
-            "chosen",
+            "steps", "step_slots", "step_count", "spans", "spans_end", "texts", "texts_used",
+            "kinds", "keys", "joined", "chosen",
         )
     ]
 )  # fmt: skip
@@ -65,7 +65,7 @@ class Scratch:
     """A plan's arrays as one call at a time uses them; step 0 is the beginning of a record."""
 
     def __init__(self, plan: Plan) -> None:
-        texts = plan.entries + 1
+        entries = plan.entries + 1
         steps = np.zeros(STEPS_MAX, STEP)
         steps["after"] = OUTSIDE
         arrays: dict[str, NDArray[Any]] = {
@@ -79,9 +79,11 @@ class Scratch:
             "steps": steps,
             "step_slots": np.zeros(STEP_SLOTS, np.int32),
             "step_count": np.ones(1, np.int64),
-            "spans": np.zeros(texts, SPAN),
+            "spans": np.zeros(entries, SPAN),
+            "texts": np.empty(plan.event_bytes + PADDING, np.uint8),  # of strings with escapes
+            "texts_used": np.zeros(1, np.int64),
             "kinds": np.zeros(DEPTH_MAX, np.uint8),
-            "keys": np.zeros(texts, np.uint64),
+            "keys": np.zeros(entries, np.uint64),
             "joined": np.zeros(CROSS_PARTS_MAX, np.uint64),
             "chosen": np.zeros(CROSS_PARTS_MAX, np.int64),
         }
@@ -177,6 +179,8 @@ step_slots = reader(PLACES, "step_slots")
 step_count = reader(PLACES, "step_count")
 spans = reader(PLACES, "spans")
 spans_end = reader(PLACES, "spans_end")
+texts = reader(PLACES, "texts")
+texts_used = reader(PLACES, "texts_used")
 kinds = reader(PLACES, "kinds")
 keys = reader(PLACES, "keys")
 joined = reader(PLACES, "joined")

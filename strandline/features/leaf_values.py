@@ -18,23 +18,37 @@ from strandline.features.tokens import (
     is_null,
     skip_space,
     string_end,
+    unescape,
     word_end,
 )
 
 
+@njit(nogil=True)
+def _read_escaped(at: int, end: int, places: int) -> tuple[int, int, int]:
+    """As `_read_text` for a string that holds more than its text: its text is written out."""
+    first = layout.read_int64(layout.texts_used(places))
+    close, stop = unescape(at, end, first)
+    if close == 0:
+        return 0, 0, 0
+    layout.write_int64(layout.texts_used(places), stop)
+    return first, stop, close + 1
+
+
 @njit(nogil=True, forceinline=True)
-def _read_text(at: int, end: int) -> tuple[int, int, int]:
+def _read_text(at: int, end: int, places: int) -> tuple[int, int, int]:
     """Return where the text of a category begins and ends, and where its value ends, or 0."""
     byte = byte_at(at)
     if byte == QUOTE:
         stop = string_end(at + 1, end, False)
-        return at + 1, stop, stop + 1 if stop else 0
+        if stop == 0:
+            return _read_escaped(at + 1, end, places)
+        return at + 1, stop, stop + 1
     stop = word_end(at) if byte in (LETTER_T, LETTER_F) else read_integer(at)
     return at, stop, stop
 
 
 @njit(nogil=True)
-def _read_texts(at: int, end: int, leaf: int, spans: int, spans_end: int) -> int:
+def _read_texts(at: int, end: int, leaf: int, spans: int, places: int) -> int:
     """Read an array of texts into spans; return its end, 0 if it cannot."""
     layout.set_leaf_holds(leaf, TEXTS)
     layout.set_leaf_first(leaf, spans)
@@ -42,8 +56,8 @@ def _read_texts(at: int, end: int, leaf: int, spans: int, spans_end: int) -> int
     if byte_at(at) == CLOSE_ARRAY:
         return at + 1
     count = 0
-    while at < end and spans < spans_end:
-        first, stop, at = _read_text(at, end)
+    while at < end and spans < layout.spans_end(places):
+        first, stop, at = _read_text(at, end, places)
         if at == 0:
             return 0
         layout.set_span_first(spans, first)
@@ -61,7 +75,7 @@ def _read_texts(at: int, end: int, leaf: int, spans: int, spans_end: int) -> int
 
 
 @njit(nogil=True, forceinline=True)
-def read_leaf(at: int, end: int, leaf: int, spans: int, spans_end: int) -> int:
+def read_leaf(at: int, end: int, leaf: int, spans: int, places: int) -> int:
     """Read the value at a leaf, texts of an array into spans; return its end, 0 if it cannot."""
     byte = byte_at(at)
     if byte == LETTER_N:
@@ -70,8 +84,8 @@ def read_leaf(at: int, end: int, leaf: int, spans: int, spans_end: int) -> int:
     role = layout.leaf_role(leaf)
     if role == CATEGORY:
         if byte == OPEN_ARRAY:
-            return _read_texts(at, end, leaf, spans, spans_end)
-        first, stop, after = _read_text(at, end)
+            return _read_texts(at, end, leaf, spans, places)
+        first, stop, after = _read_text(at, end, places)
         layout.set_leaf_holds(leaf, TEXT)
         layout.set_leaf_first(leaf, first)
         layout.set_leaf_length(leaf, stop - first)

@@ -24,6 +24,7 @@ _EXACT_INTEGER: Final = np.uint64(1 << 53)
 _POWERS: Final = np.array([10.0**k for k in range(_EXACT_POWER + 1)])
 _WHOLE_POWERS: Final = np.array([10**k for k in range(DIGITS_MAX + 1)], np.uint64)
 _FAR: Final = 64
+_FRACTION_MAX: Final = 29  # that one mask of 32 bytes sees the end of, behind "0."
 
 
 def _wide_power(exponent: int) -> tuple[int, int]:
@@ -71,6 +72,11 @@ def _nearest(digits: np.uint64, exponent: int) -> float:
     Lemire, Number Parsing at a Gigabyte per Second, 2021: digits times the leading 128 bits of
     the power; where the bits that were cut off could change the rounding, there is no answer.
     """
+    while exponent < 0 and digits % np.uint64(10) == 0:  # 90071993.00000000
+        digits //= np.uint64(10)
+        exponent += 1
+    if digits <= _EXACT_INTEGER and -_EXACT_POWER <= exponent <= 0:
+        return np.float64(digits) / _POWERS[-exponent]
     if exponent < -_FAR or exponent > _FAR:
         return np.nan
     shift = leading_zeros(digits)
@@ -119,9 +125,13 @@ def read_number(at: int) -> tuple[int, float]:
     exponent = np.int64(0)
     if byte_at(at) == _DOT:
         fraction = lowest_bit(stops >> np.uint64(whole + 1))
-        if fraction == 0 or significant + fraction > DIGITS_MAX:
+        zeros = 0
+        if significant + fraction > DIGITS_MAX and not significant:
+            zeros = _leading_zeros(at + 1, fraction)  # 0.00034768553763295576
+        figures = fraction - zeros
+        if figures == 0 or significant + figures > DIGITS_MAX or fraction > _FRACTION_MAX:
             return 0, 0.0
-        digits = digits * _WHOLE_POWERS[fraction] + _digits(at + 1, fraction)
+        digits = digits * _WHOLE_POWERS[figures] + _digits(at + 1 + zeros, figures)
         at += 1 + fraction
         exponent = np.int64(-fraction)
     if byte_at(at) == _E_LOWER or byte_at(at) == _E_UPPER:
@@ -133,6 +143,14 @@ def read_number(at: int) -> tuple[int, float]:
     if np.isnan(value):
         return 0, 0.0
     return at, -value if negative else value
+
+
+@njit(nogil=True)
+def _leading_zeros(at: int, count: int) -> int:
+    zeros = 0
+    while zeros < count and byte_at(at + zeros) == _ZERO:
+        zeros += 1
+    return zeros
 
 
 @njit(nogil=True)

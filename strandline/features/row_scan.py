@@ -211,6 +211,7 @@ def _enter(node: int, common: int, nodes: int) -> bool:
 
 @njit(nogil=True, forceinline=True)
 def _forget_record(places: int) -> None:
+    layout.write_int64(layout.texts_used(places), layout.texts(places))
     for node in range(layout.nodes(places), layout.nodes_end(places), NODE_BYTES):
         layout.set_node_seen(node, 0)
     for leaf in range(layout.leaves(places), layout.leaves_end(places), LEAF_BYTES):
@@ -244,7 +245,7 @@ def scan_row(at: int, end: int, places: int) -> bool:
             leaf = layout.leaves(places) + LEAF_BYTES * target
             if layout.leaf_holds(leaf) != ABSENT:
                 return False
-            at = read_leaf(begin, end, leaf, spans, layout.spans_end(places))
+            at = read_leaf(begin, end, leaf, spans, places)
             if layout.leaf_holds(leaf) == TEXTS:
                 spans += layout.SPAN_BYTES * layout.leaf_count(leaf)
                 if room == 0:

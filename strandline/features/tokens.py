@@ -17,12 +17,12 @@ QUOTE, BACKSLASH, COMMA, COLON, MINUS, ZERO, NINE = b'"\\,:-09'
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = b"{}[]"
 LETTER_T, LETTER_F, LETTER_N, LETTER_U = b"tfnu"
 _SPACE, _TAB, _LINE_FEED, _RETURN = b" \t\n\r"
-_SHORT_ESCAPES: Final = np.zeros(256, np.bool_)
-_SHORT_ESCAPES[[*b'"\\/bfnrt']] = True
+_ESCAPED: Final = np.zeros(256, np.uint8)  # what stands for which byte after a backslash
+_ESCAPED[[*b'"\\/bfnrt']] = [*b'"\\/\b\f\n\r\t']
 _TRUE, _ALSE, _NULL = (
     np.uint64(int.from_bytes(word, "little")) for word in (b"true", b"alse", b"null")
 )
-_SURROGATES: Final = (0xD800, 0xDFFF)
+_HIGH_HALF, _LOW_HALF, _HALVES_END = 0xD800, 0xDC00, 0xE000  # of characters beyond 16 bits
 DEPTH_MAX: Final = 256
 write_byte = writer(np.uint8)
 
@@ -73,20 +73,82 @@ def _hex_value(byte: int) -> int:
 
 
 @njit(nogil=True)
-def _escape_end(at: int) -> int:
-    r"""Return the end of an escape after its backslash, 0 if it is none, or half a character."""
-    byte = byte_at(at)
-    if _SHORT_ESCAPES[byte]:
-        return at + 1
-    if byte != LETTER_U:
-        return 0
+def _hex_code(at: int) -> int:
+    """Return the number of ``uXXXX``, -1 if it is none."""
+    if byte_at(at) != LETTER_U:
+        return -1
     code = 0
     for place in range(1, 5):
         digit = _hex_value(byte_at(at + place))
         if digit < 0:
-            return 0
+            return -1
         code = code << 4 | digit
-    return 0 if _SURROGATES[0] <= code <= _SURROGATES[1] else at + 5
+    return code
+
+
+@njit(nogil=True)
+def _escape(at: int) -> tuple[int, int]:
+    r"""Return the end of an escape after its backslash, 0 if it is none, and its character.
+
+    A character beyond 16 bits is a pair of escapes; half of one is no character.
+    """
+    byte = byte_at(at)
+    if _ESCAPED[byte]:
+        return at + 1, int(_ESCAPED[byte])
+    code = _hex_code(at)
+    if not _HIGH_HALF <= code < _HALVES_END:
+        return at + 5 if code >= 0 else 0, code
+    low = _hex_code(at + 6) if byte_at(at + 5) == BACKSLASH else -1
+    if code >= _LOW_HALF or not _LOW_HALF <= low < _HALVES_END:
+        return 0, 0
+    return at + 11, 0x10000 + ((code - _HIGH_HALF) << 10) + (low - _LOW_HALF)
+
+
+@njit(nogil=True)
+def _write_character(code: int, to: int) -> int:
+    """Write a character in UTF-8; return its end."""
+    if code < 0x80:
+        write_byte(to, code)
+        return to + 1
+    if code < 0x800:
+        write_byte(to, 0xC0 | code >> 6)
+        write_byte(to + 1, 0x80 | code & 0x3F)
+        return to + 2
+    if code < 0x10000:
+        write_byte(to, 0xE0 | code >> 12)
+        write_byte(to + 1, 0x80 | code >> 6 & 0x3F)
+        write_byte(to + 2, 0x80 | code & 0x3F)
+        return to + 3
+    write_byte(to, 0xF0 | code >> 18)
+    write_byte(to + 1, 0x80 | code >> 12 & 0x3F)
+    write_byte(to + 2, 0x80 | code >> 6 & 0x3F)
+    write_byte(to + 3, 0x80 | code & 0x3F)
+    return to + 4
+
+
+@njit(nogil=True)
+def unescape(at: int, end: int, to: int) -> tuple[int, int]:
+    """Write a string's text, no longer than the string; return its closing quote and text's end.
+
+    (0, 0) if it is no string.
+    """
+    while at < end:
+        byte = byte_at(at)
+        if byte == QUOTE:
+            return at, to
+        if byte == BACKSLASH:
+            at, code = _escape(at + 1)
+            if at == 0:
+                return 0, 0
+            to = _write_character(code, to)
+            continue
+        stop = at + 1 if byte < 0x80 else _character_end(at)
+        if byte < 0x20 or stop == 0:
+            return 0, 0
+        while at < stop:
+            write_byte(to, byte_at(at))
+            at, to = at + 1, to + 1
+    return 0, 0
 
 
 @njit(nogil=True, forceinline=True)
@@ -114,7 +176,7 @@ def _long_string_end(at: int, end: int, escapes: bool) -> int:
         if byte >= 0x80:
             at = _character_end(at)
         elif byte == BACKSLASH and escapes:
-            at = _escape_end(at + 1)
+            at = _escape(at + 1)[0]
         else:
             return 0
         if at == 0:
