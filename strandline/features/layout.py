@@ -4,6 +4,7 @@ Kernels take addresses, not arrays: an array costs seven arguments and a referen
 and a record has calls for each of its values.
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -42,13 +43,17 @@ PLACES: Final = np.dtype(
             "member_mask",
             # addresses of its arrays
             "nodes", "nodes_end", "leaves", "leaves_end", "members", "member_slots", "key_bytes",
-            "features", "features_end", "parts",
+            "features", "features_end", "parts", "logs",
             # of the scratch
             "steps", "step_slots", "step_count", "spans", "spans_end", "texts", "texts_used",
             "kinds", "keys", "joined", "chosen",
         )
     ]
 )  # fmt: skip
+LOGS_MAX: Final = 1024
+_LOGS: Final = np.array([math.log1p(value) for value in range(LOGS_MAX)])
+"""log1p of small integers, by this machine's C library as ever: no part of the kernel on disk."""
+
 BATCH: Final = np.dtype(
     [
         ("keys", np.int64),
@@ -76,6 +81,7 @@ class Scratch:
             "key_bytes": plan.key_bytes,
             "features": plan.features.copy(),
             "parts": plan.parts,
+            "logs": _LOGS,
             "steps": steps,
             "step_slots": np.zeros(STEP_SLOTS, np.int32),
             "step_count": np.ones(1, np.int64),
@@ -120,7 +126,7 @@ read_int32, write_int32 = reader(np.int32), writer(np.int32)
 read_int64, write_int64 = reader(np.int64), writer(np.int64)
 read_key, write_key = reader(np.uint64), writer(np.uint64)
 write_byte, write_field = writer(np.uint8), writer(np.uint16)
-write_float32 = writer(np.float32)
+read_float64, write_float32 = reader(np.float64), writer(np.float32)
 
 node_parent, node_depth = reader(NODE, "parent"), reader(NODE, "depth")
 node_seen, set_node_seen = reader(NODE, "seen"), writer(NODE, "seen")
@@ -174,6 +180,7 @@ key_bytes = reader(PLACES, "key_bytes")
 features = reader(PLACES, "features")
 features_end = reader(PLACES, "features_end")
 parts = reader(PLACES, "parts")
+logs = reader(PLACES, "logs")
 steps = reader(PLACES, "steps")
 step_slots = reader(PLACES, "step_slots")
 step_count = reader(PLACES, "step_count")

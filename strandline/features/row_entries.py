@@ -19,11 +19,21 @@ _BIAS_KEY: Final = np.uint64(BIAS_KEY)
 
 
 @njit(nogil=True, forceinline=True)
-def _transformed(value: float, feature: int) -> np.float32:
+def _log1p(value: float, logs: int) -> float:
+    """Return math.log1p of a value from 0 on; counts and other small integers are looked up."""
+    if value < layout.LOGS_MAX:
+        whole = np.int64(value)
+        if np.float64(whole) == value:
+            return layout.read_float64(logs + 8 * whole)
+    return math.log1p(value)
+
+
+@njit(nogil=True, forceinline=True)
+def _transformed(value: float, feature: int, logs: int) -> np.float32:
     """Return a number's value as `strandline.features.columns.number_values` does."""
     transform = layout.feature_transform(feature)
     if transform == LOG1P:
-        value = math.copysign(math.log1p(abs(value)), value)
+        value = math.copysign(_log1p(abs(value), logs), value)
     elif transform == SQRT:
         value = math.copysign(math.sqrt(abs(value)), value)
     value = (value - layout.feature_offset(feature)) * layout.feature_scale(feature)
@@ -176,7 +186,7 @@ def write_row(row: int, at: int, places: int, columns: int) -> int:
             if holds == TEXT:
                 key = xxh64_inline(layout.leaf_first(leaf), layout.leaf_length(leaf), key)
             else:
-                value = _transformed(layout.leaf_value(leaf), feature)
+                value = _transformed(layout.leaf_value(leaf), feature, layout.logs(places))
                 if not math.isfinite(value):
                     return REFUSED
             layout.write_key(keys + 8 * at, key)
