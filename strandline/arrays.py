@@ -14,8 +14,6 @@ def read_only(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
     flags = array.flags
     if array.dtype != dtype or not (flags.c_contiguous and flags.aligned):
         array = np.require(array, dtype, ("C", "A"))
-    elif not flags.writeable:
-        return array
     view = array.view()
     view.flags.writeable = False
     return view
