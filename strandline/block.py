@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline.records import Records
+
 
 class Span(NamedTuple):
     """The positions [first, end) of one partition; holes (compacted records) are part of it."""
@@ -28,7 +30,7 @@ class Block:
     first: int
     end: int
     offsets: NDArray[np.int64]
-    records: Sequence[bytes | None]
+    records: Records
     time_first_ms: int = 0
     time_last_ms: int = 0
 

@@ -1,7 +1,7 @@
 """The account of one worker's epoch: what it has seen since its last mark."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,38 +10,35 @@ from numpy.typing import NDArray
 from strandline.block import Block, Span
 from strandline.features import Rejection
 from strandline.manifest import Prequential
+from strandline.prequential import prequential_sums
+from strandline.records import Records
 from strandline.rejects import reject_line
 
 BATCH_EVENTS: Final = 4096
-"""Events are decoded and learned in batches counted from the mark, never by block, so that a
-replay, whose blocks are cut elsewhere, adds up the same sums."""
+"""Sums are taken over batches counted from the mark, never by block, so that a replay, whose
+blocks are cut elsewhere, adds up the same sums."""
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    """Events and where they stand: one entry of `partitions` and `offsets` per value."""
+class Part:
+    """Some events of one block: `offsets[i]` is the position of `records[i]`."""
 
-    values: Sequence[bytes | None] = ()
-    partitions: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    offsets: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    partition: int
+    offsets: NDArray[np.int64]
+    records: Records
 
-    def slice(self, begin: int, end: int) -> "Records":
-        """Return the records [begin, end)."""
-        part = slice(begin, end)
-        return Records(self.values[part], self.partitions[part], self.offsets[part])
 
-    def extend(self, block: Block) -> "Records":
-        """Return these records and then the block's."""
-        partitions = np.full(len(block.offsets), block.partition, np.int64)
-        return Records(
-            [*self.values, *block.records],
-            np.concatenate([self.partitions, partitions]),
-            np.concatenate([self.offsets, block.offsets]),
-        )
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    predictions: Floats
+    labels: Floats
+    weights: Floats
 
 
 class Epoch:
-    """Counts, spans and rejected events since a mark, and the records not yet learned."""
+    """Counts, spans, sums and rejected events since a mark."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -50,7 +47,7 @@ class Epoch:
         self.rejects: list[bytes] = []
         self.prequential: dict[str, list[Prequential]] = {}
         self._times_ms: list[int] = []
-        self._waiting = Records()
+        self._scores: dict[str, list[_Scores]] = {}
 
     @property
     def rejected(self) -> int:
@@ -62,32 +59,43 @@ class Epoch:
         """The smallest and the largest event time, (0, 0) without times."""
         return min(self._times_ms, default=0), max(self._times_ms, default=0)
 
-    def take_in(self, block: Block) -> Iterator[Records]:
-        """Append a block; yield every batch that it fills."""
+    def take_in(self, block: Block) -> Iterator[Part]:
+        """Count a block's events, part by part; no part belongs to two batches."""
         assert len(block.offsets) == len(block.records), "a block has one offset per record"
         self.spans.append(Span(block.partition, block.first, block.end))
         self._times_ms += [at for at in (block.time_first_ms, block.time_last_ms) if at]
-        records = self._waiting.extend(block)
-        whole = len(records.values) // BATCH_EVENTS * BATCH_EVENTS
-        self._waiting = records.slice(whole, len(records.values))
-        for begin in range(0, whole, BATCH_EVENTS):
-            yield records.slice(begin, begin + BATCH_EVENTS)
+        begin = 0
+        while begin < len(block.records):
+            end = min(begin + BATCH_EVENTS - self.events % BATCH_EVENTS, len(block.records))
+            self.events += end - begin
+            yield Part(block.partition, block.offsets[begin:end], block.records[begin:end])
+            begin = end
 
-    def rest(self) -> Records:
-        """Return the records of the batch that the mark cuts short."""
-        rest, self._waiting = self._waiting, Records()
-        return rest
+    @property
+    def ends_batch(self) -> bool:
+        """Whether the events taken in so far fill their last batch."""
+        return self.events % BATCH_EVENTS == 0
 
-    def reject(self, records: Records, rejections: Sequence[Rejection]) -> None:
-        """Keep what was rejected of a batch."""
+    def reject(self, part: Part, rejections: Sequence[Rejection]) -> None:
+        """Keep what was rejected of a part."""
         for rejection in rejections:
             at = rejection.index
             self.reasons[rejection.reason] = self.reasons.get(rejection.reason, 0) + 1
-            self.rejects.append(
-                reject_line(
-                    int(records.partitions[at]),
-                    int(records.offsets[at]),
-                    records.values[at],
-                    rejection,
-                )
+            offset, value = int(part.offsets[at]), part.records[at]
+            self.rejects.append(reject_line(part.partition, offset, value, rejection))
+
+    def score(self, learner: str, predictions: Floats, labels: Floats, weights: Floats) -> None:
+        """Keep a learner's predictions of some events until their batch ends."""
+        self._scores.setdefault(learner, []).append(_Scores(predictions, labels, weights))
+
+    def add_up(self, probabilities: Mapping[str, bool]) -> None:
+        """Add up the batch's scores, by learner; whether they are probabilities is given."""
+        for name, scores in self._scores.items():
+            sums = prequential_sums(
+                np.concatenate([each.predictions for each in scores]),
+                np.concatenate([each.labels for each in scores]),
+                np.concatenate([each.weights for each in scores]),
+                probabilities=probabilities[name],
             )
+            self.prequential.setdefault(name, []).append(sums)
+        self._scores.clear()

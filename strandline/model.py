@@ -1,6 +1,5 @@
 """A model: the parameters of one version, and the spec's way from an event to them."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -36,13 +35,11 @@ class EventReader:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._decoder = Decoder(spec)
-        self._lock = threading.Lock()
 
     def read(self, events: Sequence[Event]) -> Batch:
         """Decode all events; `EventRejected` names the first that cannot be decoded."""
         records = [e if isinstance(e, bytes) else msgspec.json.encode(e) for e in events]
-        with self._lock:
-            batch, rejections = self._decoder.decode(records, labelled=False)
+        batch, rejections = self._decoder.decode(records, labelled=False)
         if rejections:
             index, reason, detail = rejections[0]
             which = f"event {index} of {len(events)}" if len(events) > 1 else "the event"

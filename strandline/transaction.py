@@ -40,6 +40,7 @@ from strandline.manifest import OpenKey
 from strandline.merger import Merger
 from strandline.opening import append_open
 from strandline.prepared import Prepared, join_shards
+from strandline.records import Records
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.tables import Changes
@@ -179,7 +180,7 @@ class Transaction:
             return
         first, self._end = self._end, self._end + len(events)
         offsets = np.arange(first, self._end, dtype=np.int64)
-        self._stream._worker.learn(Block(PARTITION, first, self._end, offsets, events))
+        self._stream._worker.learn(Block(PARTITION, first, self._end, offsets, Records.of(events)))
 
     def prepare(self, delta: Mapping[str, Changes] | None = None) -> Prepared:
         """Write what was learned, or `delta`, durably where nobody reads it yet.

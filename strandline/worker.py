@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from strandline.base import read_spec
 from strandline.block import Block, Mark, Span, join_spans
-from strandline.epoch import Epoch, Records
+from strandline.epoch import Epoch, Part
 from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.features import Decoder
 from strandline.learners.loading import make_learners, not_remembered
 from strandline.limits import DELTA_BYTES_MAX, REJECTED_SHARE_EVENTS_MIN
 from strandline.manifest import Manifest, Prequential
-from strandline.prequential import add_sums, is_finite, prequential_sums
+from strandline.prequential import add_sums, is_finite
 from strandline.replica import Replica
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
@@ -73,8 +73,10 @@ class Worker:
             If more of the run's events are rejected than the spec allows, once 1,000 were read.
         """
         self._adopt_after_mark()
-        for records in self._epoch.take_in(block):
-            self._learn(records)
+        for part in self._epoch.take_in(block):
+            self._learn(part)
+            if self._epoch.ends_batch:
+                self._end_batch()
 
     def mark(self, mark: Mark) -> WorkerDelta:
         """End the epoch and return what was learned in it.
@@ -83,7 +85,7 @@ class Worker:
         goes on as if its events had not been there. A delta without events has no seq.
         """
         self._adopt_after_mark()
-        self._learn(self._epoch.rest())
+        self._end_batch()
         epoch, state = self._epoch, self._state
         assert _cover(epoch.spans) == _cover(mark.moves), (epoch.spans, mark.moves)
         tables = self._take_delta()
@@ -162,22 +164,19 @@ class Worker:
         entry = manifest.streams.get(self._stream)
         return 0 if entry is None else entry.seqs.get(str(self._index), 0)
 
-    def _learn(self, records: Records) -> None:
-        batch, rejections = self._decoder.decode(records.values)
-        self._epoch.events += len(records.values)
-        self._epoch.reject(records, rejections)
+    def _learn(self, part: Part) -> None:
+        batch, rejections = self._decoder.decode(part.records)
+        self._epoch.reject(part, rejections)
         for name, learner in self._learners.items():
             predictions = learner.learn(batch) if batch.rows else None
             if predictions is not None:
-                sums = prequential_sums(
-                    predictions,
-                    batch.labels,
-                    batch.weights,
-                    probabilities=learner.predicts == "probability",
-                )
-                self._epoch.prequential.setdefault(name, []).append(sums)
-        self._read += len(records.values)
+                self._epoch.score(name, predictions, batch.labels, batch.weights)
+        self._read += len(part.records)
         self._rejected += len(rejections)
+
+    def _end_batch(self) -> None:
+        probabilities = {n: each.predicts == "probability" for n, each in self._learners.items()}
+        self._epoch.add_up(probabilities)
         self._check_rejected_share()
 
     def _check_rejected_share(self) -> None:

@@ -13,6 +13,7 @@ from strandline.manifest import OpenKey
 from strandline.merger import Merger
 from strandline.opening import append_open
 from strandline.prepared import Prepared, PreparedShard, join_shards
+from strandline.records import Records as PackedRecords
 from strandline.shards import Shard
 from strandline.store import Store, read_manifest
 from strandline.worker import Worker
@@ -24,7 +25,9 @@ Records = Sequence[bytes | None]
 def block(partition: int, first: int, records: Records) -> Block:
     """Records at the positions from `first` on, without holes."""
     end = first + len(records)
-    return Block(partition, first, end, np.arange(first, end, dtype=np.int64), records)
+    return Block(
+        partition, first, end, np.arange(first, end, dtype=np.int64), PackedRecords.of(records)
+    )
 
 
 class Job:

@@ -27,6 +27,7 @@ from strandline.canonical import canonical_json
 from strandline.errors import StrandlineError
 from strandline.limits import SHARDS_MAX
 from strandline.prepared import Prepared, PreparedShard
+from strandline.records import Records
 from strandline.shards import Shard
 from strandline.structs import ready
 from strandline.worker_delta import WorkerDelta
@@ -90,8 +91,10 @@ def kind(element: bytes) -> bytes:
     return element[:1]
 
 
-def decode_block(element: bytes) -> Block:
+def decode_block(element: bytes | memoryview) -> Block:
     """Read a block: a 48-byte header, i64 offsets, i32 lengths (-1: null), the records' bytes.
+
+    The block's arrays are views of the element.
 
     Raises
     ------
@@ -104,19 +107,16 @@ def decode_block(element: bytes) -> Block:
     at = _BLOCK_HEADER.size
     offsets = np.frombuffer(element, "<i8", count, at)
     lengths = np.frombuffer(element, "<i4", count, at + 8 * count)
-    begin = at + 12 * count
-    stops = begin + np.cumsum(np.maximum(lengths, 0), dtype=np.int64)
-    if len(element) != (int(stops[-1]) if count else begin):
+    payload = np.frombuffer(element, np.uint8)[at + 12 * count :]
+    if len(payload) != int(np.maximum(lengths, 0).sum(dtype=np.int64)):
         raise ValueError(f"a block of {count} records does not fill its {len(element)} bytes")
-    records: list[bytes | None] = []
-    for length, stop in zip(lengths.tolist(), stops.tolist(), strict=True):
-        records.append(None if length < 0 else element[stop - length : stop])
+    records = Records.packed(payload, lengths.astype(np.int64))
     return Block(partition, first, end, offsets, records, time_first_ms, time_last_ms)
 
 
 def encode_block(block: Block) -> bytes:
     """The inverse of `decode_block`: what the source does, for tests and tools."""
-    lengths = [-1 if record is None else len(record) for record in block.records]
+    lengths = block.records.lengths
     header = _BLOCK_HEADER.pack(
         BLOCK,
         block.partition,
@@ -128,7 +128,7 @@ def encode_block(block: Block) -> bytes:
     )
     payload = [record for record in block.records if record is not None]
     offsets = np.asarray(block.offsets, "<i8").tobytes()
-    return b"".join([header, offsets, np.asarray(lengths, "<i4").tobytes(), *payload])
+    return b"".join([header, offsets, lengths.astype("<i4").tobytes(), *payload])
 
 
 def decode_start(element: bytes) -> Start:

@@ -9,6 +9,7 @@ from strandline.features.hashing import (
     field_seed,
     slots,
 )
+from strandline.features.plain_decoder import PlainDecoder
 from strandline.features.rejection import REASONS, Reason, Rejection
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "REASONS",
     "Batch",
     "Decoder",
+    "PlainDecoder",
     "Reason",
     "Rejection",
     "category_key",

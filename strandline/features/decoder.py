@@ -3,33 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from strandline.features.batch import Batch
-from strandline.features.columns import (
-    Column,
-    assemble,
-    category_column,
-    cross_column,
-    cross_counts,
-    number_column,
-    number_values,
-)
-from strandline.features.hashing import KeyCache, field_seed
-from strandline.features.rejection import Faults, Rejection
-from strandline.features.scan import scan
-from strandline.features.shape import Shape
-from strandline.spec import Category, Cross, Number, Spec
+from strandline.features.kernel import decode_rows
+from strandline.features.layout import Scratch
+from strandline.features.memory import PADDING, address_of
+from strandline.features.merging import merge_batches
+from strandline.features.plain_decoder import PlainDecoder
+from strandline.features.plan import make_plan
+from strandline.features.rejection import Rejection
+from strandline.records import Records
+from strandline.spec import Spec
 
 
 class Decoder:
     """Turn events into a `Batch`, as a spec describes them.
 
-    What an event becomes depends on its own bytes only, never on its neighbours in the call or
-    on calls before. A decoder keeps hashed keys of frequent values, bounded in memory; several
-    threads may share it.
+    A kernel reads each event that it can read exactly as `PlainDecoder` does; the others, which
+    it never guesses at, go to that one. What an event becomes depends on its own bytes only, never
+    on its neighbours in the call or on calls before. Several threads may share a decoder.
 
     Examples
     --------
@@ -47,17 +41,11 @@ class Decoder:
     """
 
     def __init__(self, spec: Spec) -> None:
-        self._spec = spec
-        paths = [(path, role) for _, path, role in spec.paths()]
-        inputs = [(path, role) for path, role in paths if role in ("number", "category")]
-        self._labelled = _Reader(paths)
-        self._unlabelled = _Reader(inputs)
-        self._seeds = {name: field_seed(name) for name in spec.features}
-        self._caches = {
-            name: KeyCache(self._seeds[name])
-            for name, feature in spec.features.items()
-            if isinstance(feature, Category)
-        }
+        self._plain = PlainDecoder(spec)
+        self._plans = {labelled: make_plan(spec, labelled=labelled) for labelled in (True, False)}
+        self._entries_per_row = len(spec.features) + 1  # of the last batch: how much room to make
+        self._entries_max = spec.limits.entries + 1
+        self._free: dict[bool, list[Scratch]] = {True: [], False: []}
 
     def decode(
         self, records: Sequence[bytes | None], *, labelled: bool = True
@@ -67,7 +55,7 @@ class Decoder:
         Parameters
         ----------
         records : sequence of bytes or None
-            One JSON object each; None is a record without a value.
+            One JSON object each; None is a record without a value. `Records` are not copied.
         labelled : bool
             False (for predictions): label and weight are not read; labels are 0, weights 1.
 
@@ -76,88 +64,106 @@ class Decoder:
         batch, rejections
             ``batch.rows + len(rejections) == len(records)``; rejections by ascending index.
         """
-        reader = self._labelled if labelled else self._unlabelled
-        events, indices, rejections = scan(records, reader.decode, self._spec.limits)
-        values = reader.shape.columns(events)
-        faults = Faults(len(events))
-        labels = self._labels(values, faults) if labelled else np.zeros(len(events), np.float32)
-        weights = self._weights(values, faults) if labelled else np.ones(len(events), np.float32)
-        columns = self._columns(values, faults)
-        self._check_entries(columns, faults)
-        if faults.found:
-            sound = faults.sound()
-            labels, weights = labels[sound], weights[sound]
-            columns = {name: column.kept(sound) for name, column in columns.items()}
-            rejections += [Rejection(indices[row], *fault) for row, fault in faults.found.items()]
-            rejections.sort()
-        for name, feature in self._spec.features.items():
-            if isinstance(feature, Cross):
-                parts = [columns[part] for part in feature.of]
-                columns[name] = cross_column(parts, self._seeds[name])
-        ordered = [columns[name] for name in self._spec.features]
-        return assemble(ordered, labels, weights), rejections
+        return self.decode_counted(records, labelled=labelled)[:2]
 
-    def _labels(self, values: dict[str, list[Any]], faults: Faults) -> NDArray[np.float32]:
-        path = self._spec.label.path
-        labels, exact = _as_float32(values[path])
-        faults.add(np.isnan(exact), "missing_label", path)
-        if self._spec.binary:
-            wrong = (exact != 0) & (exact != 1)
-            faults.add(wrong, "bad_label", f"{path}: expected 0 or 1", exact)
-        else:
-            faults.add(~np.isfinite(labels), "bad_label", f"{path}: expected a float32", exact)
-        return labels
+    def decode_counted(
+        self, records: Sequence[bytes | None], *, labelled: bool = True
+    ) -> tuple[Batch, list[Rejection], int]:
+        """Decode as `decode` does; also return how many records went to the plain decoder."""
+        records = Records.of(records)
+        batch, left = self._scan(records, labelled)
+        rows = np.flatnonzero(left)
+        if not len(rows):
+            return batch, [], 0
+        values = [records[row] for row in rows.tolist()]
+        plain, found = self._plain.decode(values, labelled=labelled)
+        rejections = [fault._replace(index=int(rows[fault.index])) for fault in found]
+        refused = np.zeros(len(rows), np.bool_)
+        refused[[fault.index for fault in found]] = True
+        return merge_batches(batch, rows, plain, refused), rejections, len(rows)
 
-    def _weights(self, values: dict[str, list[Any]], faults: Faults) -> NDArray[np.float32]:
-        if self._spec.weight is None:
-            return np.ones(faults.rows, dtype=np.float32)
-        path = self._spec.weight.path
-        weights, exact = _as_float32(values[path])
-        faults.add(np.isnan(exact), "bad_weight", f"{path}: absent")
-        wrong = ~(np.isfinite(weights) & (weights > 0))
-        faults.add(wrong, "bad_weight", f"{path}: expected a float32 above 0", exact)
-        return weights
+    def _scan(self, records: Records, labelled: bool) -> tuple[Batch, NDArray[np.bool_]]:
+        """Return a batch with an empty row for each record that the kernel leaves."""
+        free = self._free[labelled]
+        try:
+            scratch = free.pop()
+        except IndexError:  # all are in the hands of other threads
+            scratch = Scratch(self._plans[labelled])
+        try:
+            return self._run(records, scratch)
+        finally:
+            free.append(scratch)
 
-    def _columns(self, values: dict[str, list[Any]], faults: Faults) -> dict[str, Column]:
-        """Return the columns of numbers and categories; crosses wait for sound rows."""
-        columns: dict[str, Column] = {}
-        numbers: dict[str, NDArray[np.float32]] = {}
-        for name, feature in self._spec.features.items():
-            match feature:
-                case Number():
-                    numbers[name] = number_values(values[feature.path], feature)
-                    columns[name] = number_column(numbers[name], self._seeds[name])
-                case Category():
-                    columns[name] = category_column(values[feature.path], self._caches[name])
-                case Cross():
-                    continue
-            if feature.required:
-                faults.add(columns[name].counts == 0, "missing_feature", name)
-        for name, number in numbers.items():
-            faults.add(np.isinf(number), "not_finite", f"{name}: outside float32")
-        return columns
-
-    def _check_entries(self, columns: dict[str, Column], faults: Faults) -> None:
-        bound = self._spec.limits.entries
-        entries = np.zeros(faults.rows, dtype=np.int64)
-        for column in columns.values():
-            entries += column.counts
-        for feature in self._spec.features.values():
-            if isinstance(feature, Cross):
-                entries += cross_counts([columns[part] for part in feature.of], bound)
-        faults.add(entries > bound, "too_many_entries", f"over the limit of {bound}")
+    def _run(self, records: Records, scratch: Scratch) -> tuple[Batch, NDArray[np.bool_]]:
+        rows = len(records)
+        columns = _Columns(rows, rows * self._entries_per_row + self._entries_max)
+        left = np.empty(rows, np.bool_)
+        data, begins, lengths = records.data, records.begins, records.lengths
+        ends = begins + np.maximum(lengths, 0)
+        assert not rows or (begins[0] >= 0 and ends[-1] <= len(data)), "records are not in data"
+        assert bool((ends[1:] >= ends[:-1]).all()), "records are not in the order of their bytes"
+        # What stands at the buffer's end is read from a copy that has bytes behind it.
+        split = int(np.searchsorted(ends, len(data) - PADDING, "right"))
+        first = int(begins[split]) if split < rows else len(data)
+        copy = np.zeros(len(data) - first + PADDING, np.uint8)
+        copy[: len(data) - first] = data[first:]
+        row = 0
+        while True:
+            row = decode_rows(
+                address_of(data), split, address_of(copy) - first, begins, lengths, row, rows,
+                scratch.address, columns.address, columns.starts, left,
+            )  # fmt: skip
+            if row == rows:
+                break
+            columns.grow(int(columns.starts[row]) + self._entries_max)
+        batch = columns.batch()
+        if rows:
+            self._entries_per_row = batch.entries // rows + 1
+        return batch, left
 
 
-class _Reader:
-    """The typed decoder of one shape."""
+class _Columns:
+    """A batch in the making."""
 
-    def __init__(self, paths: list[tuple[str, str]]) -> None:
-        self.shape = Shape(paths)
-        self.decode = msgspec.json.Decoder(self.shape.type).decode
+    def __init__(self, rows: int, entries: int) -> None:
+        self.starts = np.zeros(rows + 1, np.int64)
+        self._labels = np.empty(rows, np.float32)
+        self._weights = np.empty(rows, np.float32)
+        self._keys = np.empty(entries, np.uint64)
+        self._fields = np.empty(entries, np.uint16)
+        self._values = np.empty(entries, np.float32)
+        self._place()
 
+    def grow(self, entries: int) -> None:
+        """Make room for this many entries at least."""
+        room = max(entries, 2 * len(self._keys))
+        for name in ("_keys", "_fields", "_values"):
+            old = getattr(self, name)
+            new = np.empty(room, old.dtype)
+            new[: len(old)] = old
+            setattr(self, name, new)
+        self._place()
 
-def _as_float32(values: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return the values as float32, and as they are; NaN where absent."""
-    exact = np.array(values, dtype=np.float64)
-    with np.errstate(over="ignore", under="ignore"):
-        return exact.astype(np.float32), exact
+    def _place(self) -> None:
+        arrays: tuple[NDArray[Any], ...] = (
+            self._keys,
+            self._fields,
+            self._values,
+            self._labels,
+            self._weights,
+        )
+        places = [*(address_of(array) for array in arrays), len(self._keys)]
+        self._places = np.array(places, np.int64)  # in the order of `layout.BATCH`
+        self.address = address_of(self._places)
+
+    def batch(self) -> Batch:
+        """Return what was written."""
+        entries = int(self.starts[-1])
+        return Batch(
+            self._keys[:entries],
+            self._fields[:entries],
+            self._values[:entries],
+            self.starts,
+            self._labels,
+            self._weights,
+        )

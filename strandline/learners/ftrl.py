@@ -64,7 +64,6 @@ class Ftrl:
         if not zn.flags.writeable:
             raise ValueError(f"table {self.tables[0].name} is read-only, expected one to learn in")
         columns = _columns(batch)
-        lengths = np.diff(columns[3])
         self._reserve(len(zn), batch.entries)
         predictions = np.empty(batch.rows, np.float32)
         self._count = learn_events(
@@ -78,7 +77,6 @@ class Ftrl:
             self._records,
             self._count,
             self._events,
-            np.empty(int(lengths.max(initial=0))),
             predictions,
         )
         self._events += len(predictions)

@@ -1,11 +1,12 @@
 """From a spec to its learners and their parameters."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
 from strandline.errors import SpecError
-from strandline.features import BIAS_FIELD, Batch
+from strandline.features import BIAS_FIELD, Batch, Decoder
 from strandline.learners.base import Learner, Remembering
 from strandline.learners.counts import Counts
 from strandline.learners.decayed_counts import DecayedCounts
@@ -70,6 +71,14 @@ def one_stream_tables(learners: Mapping[str, Learner]) -> tuple[str, ...]:
     )
 
 
+_SMALLEST: Final = Spec.parse("""
+name = "smallest"
+label.path = "label"
+features.any.kind = "number"
+learners.ctr.type = "ftrl"
+""")
+
+
 def warm_up() -> None:
     """Compile every kernel, or load it from the cache, so that the first event does not wait.
 
@@ -83,6 +92,7 @@ def warm_up() -> None:
         labels=np.ones(1, np.float32),
         weights=np.ones(1, np.float32),
     )
+    Decoder(_SMALLEST).decode([b'{"label":1}'])
     learners: dict[str, Learner] = {
         "ftrl": Ftrl("ftrl", FtrlSpec(features=("any",), bits=1), [0]),
         "counts": Counts("counts", CountsSpec(feature="any"), 0),

@@ -270,7 +270,7 @@ def test_aborted_transactions_leave_holes_in_front_of_the_next_block(broker: Bro
             (to.commit_transaction if commits else to.abort_transaction)()
     # three events and a marker each: 0-2 aborted, 4-6 committed, 8-10 aborted, 12-14 committed
     (block,) = blocks(broker, name, "0:16")
-    assert block.records == [b"1.0", b"1.1", b"1.2", b"3.0", b"3.1", b"3.2"]
+    assert list(block.records) == [b"1.0", b"1.1", b"1.2", b"3.0", b"3.1", b"3.2"]
     assert block.offsets.tolist() == [4, 5, 6, 12, 13, 14]
     assert (block.first, block.end) == (0, 15)
     (later,) = blocks(broker, name, "-2:16")

@@ -11,41 +11,57 @@ from strandline.block import Block, Span, join_spans
 from strandline.epoch import BATCH_EVENTS, Epoch
 from strandline.features import Rejection
 from strandline.prequential import add_sums, is_finite, prequential_sums
+from strandline.records import Records
 from strandline.rejects import DETAIL_CHARS_MAX, reject_line
 from tests.jobs import block
 
 
 @pytest.mark.parametrize("sizes", [[1] * 5, [BATCH_EVENTS], [BATCH_EVENTS - 1, 2], [3, 9000, 1]])
 def test_batches_are_counted_from_the_mark_not_by_block(sizes: list[int]) -> None:
-    epoch, batches, first = Epoch(), [], 10
+    epoch, parts, ends, first = Epoch(), [], [], 10
     for size in sizes:
         values = [str(at).encode() for at in range(first, first + size)]
-        batches += list(epoch.take_in(block(3, first, values)))
+        for part in epoch.take_in(block(3, first, values)):
+            parts.append(part)
+            ends += [epoch.events] * epoch.ends_batch
         first += size
-    batches.append(epoch.rest())
-    assert {len(batch.values) for batch in batches[:-1]} <= {BATCH_EVENTS}
-    assert len(batches[-1].values) < BATCH_EVENTS
-    offsets = np.concatenate([batch.offsets for batch in batches])
+    assert ends == list(range(BATCH_EVENTS, sum(sizes) + 1, BATCH_EVENTS))
+    assert max(len(part.records) for part in parts) <= BATCH_EVENTS
+    offsets = np.concatenate([part.offsets for part in parts])
     assert offsets.tolist() == list(range(10, first))
-    assert [v for batch in batches for v in batch.values] == [str(at).encode() for at in offsets]
+    assert [v for part in parts for v in part.records] == [str(at).encode() for at in offsets]
     assert join_spans(epoch.spans) == (Span(3, 10, first),)
-    assert epoch.rest().values == ()
+
+
+def test_a_batchs_sums_do_not_depend_on_its_parts() -> None:
+    rng = np.random.default_rng(3)
+    p, w = rng.random((2, BATCH_EVENTS), np.float32)
+    y = (p > w).astype(np.float32)
+    whole, parts = Epoch(), Epoch()
+    whole.score("ctr", p, y, w)
+    for begin, end in [(0, 1), (1, 700), (700, BATCH_EVENTS)]:
+        parts.score("ctr", p[begin:end], y[begin:end], w[begin:end])
+    for epoch in (whole, parts):
+        epoch.add_up({"ctr": True})
+        epoch.add_up({"ctr": True})
+    assert parts.prequential == whole.prequential
+    assert whole.prequential["ctr"] == [prequential_sums(p, y, w)]
 
 
 def test_event_times_are_those_of_blocks_that_have_times() -> None:
     epoch, none = Epoch(), np.empty(0, np.int64)
     assert epoch.event_time_ms == (0, 0)
     for first, last in [(0, 0), (70, 90), (50, 60)]:
-        list(epoch.take_in(Block(0, 0, 1, none, [], first, last)))
+        list(epoch.take_in(Block(0, 0, 1, none, Records.of([]), first, last)))
     assert epoch.event_time_ms == (50, 90)
 
 
 def test_rejected_events_are_named_by_partition_and_offset() -> None:
     epoch = Epoch()
-    list(epoch.take_in(block(1, 5, [b"a", b"b"])))
-    list(epoch.take_in(block(0, 40, [b"c"])))
-    rejections = [Rejection(1, "not_json", "x"), Rejection(2, "empty", "y")]
-    epoch.reject(epoch.rest(), rejections)
+    (one,) = epoch.take_in(block(1, 5, [b"a", b"b"]))
+    (other,) = epoch.take_in(block(0, 40, [b"c"]))
+    epoch.reject(one, [Rejection(1, "not_json", "x")])
+    epoch.reject(other, [Rejection(0, "empty", "y")])
     lines = [json.loads(line) for line in epoch.rejects]
     assert [(line["partition"], line["offset"]) for line in lines] == [(1, 6), (0, 40)]
     assert (epoch.reasons, epoch.rejected) == ({"not_json": 1, "empty": 1}, 2)

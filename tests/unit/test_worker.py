@@ -9,6 +9,7 @@ import pytest
 from strandline.block import Block, Mark, Span
 from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.model import open_model
+from strandline.records import Records
 from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store, read_manifest
 from strandline.transaction import open_stream
@@ -137,7 +138,7 @@ def test_one_subtask_finishes_long_before_the_others() -> None:
 
 def test_a_worker_without_events_takes_no_seq_and_reports_its_holes() -> None:
     job = Job(create_store("memory:", SPEC))
-    hole = Block(0, 0, 7, np.empty(0, np.int64), [])
+    hole = Block(0, 0, 7, np.empty(0, np.int64), Records.of([]))
     job.workers[0].learn(hole)
     job.moves[0].append(Span(0, 0, 7))
     delta = job.mark(0)

@@ -3,9 +3,11 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 from xxhash import xxh64_intdigest
 
 from strandline.features import BIAS_KEY, category_key, cross_key, field_seed, slots
+from strandline.features.memory import address_of, xxh64
 
 ITEM = 0x5FE193BB4B6B9CD0
 GOLDEN: dict[str | int | bool, int] = {
@@ -29,6 +31,17 @@ def test_keys_do_not_change() -> None:
 def test_an_integer_is_its_digits_and_a_bool_its_word(value: int, seed: int) -> None:
     assert category_key(value, seed) == category_key(str(value), seed)
     assert category_key(value > 0, seed) == category_key("true" if value > 0 else "false", seed)
+
+
+@njit
+def kernel_hash(address: int, length: int, seed: np.uint64) -> np.uint64:
+    return xxh64(address, length, seed)
+
+
+@given(st.binary(max_size=200), st.integers(0, 2**64 - 1))
+def test_the_kernels_hash_is_xxh64(data: bytes, seed: int) -> None:
+    array = np.frombuffer(data + b"!", np.uint8)
+    assert kernel_hash(address_of(array), len(data), np.uint64(seed)) == xxh64_intdigest(data, seed)
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=8), st.integers(0, 2**64 - 1))
