@@ -1,4 +1,7 @@
-"""`peer_river.py BOOTSTRAP TOPIC EVENTS`: River's logistic regression with FTRL, event by event."""
+"""River's logistic regression with FTRL, event by event.
+
+`python -m bench.peer_river BOOTSTRAP TOPIC EVENTS`
+"""
 
 import json
 import math
@@ -6,8 +9,9 @@ import sys
 import time
 
 import orjson
-from peer_events import batches
 from river import linear_model, optim
+
+from bench.peer_events import batches
 
 POLL_EVENTS = 2000
 

@@ -1,4 +1,6 @@
-"""`peer_sklearn.py BOOTSTRAP TOPIC EVENTS`: a scikit-learn loop as one would write it.
+"""A scikit-learn loop as one would write it.
+
+`python -m bench.peer_sklearn BOOTSTRAP TOPIC EVENTS`
 
 Each batch is predicted before it is learned. Batches are large, because every `partial_fit` copies
 the whole of the coefficients; the step size is the best of those tried on these events, with the
@@ -11,9 +13,10 @@ import time
 
 import numpy as np
 import orjson
-from peer_events import batches
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import SGDClassifier
+
+from bench.peer_events import batches
 
 BATCH_EVENTS = 10_000
 

@@ -1,8 +1,8 @@
 """VW from its wheel, on a file of its text format, or on JSON that a command writes to its stdin.
 
-`peer_vw.py FILE` or `peer_vw.py /dev/stdin kcat …`. The wheel has no program `vw`; its library runs
-the same driver, parser thread included, when a workspace is made with `-d`. VW's labels are -1 and
-1 by default; `--logistic_min 0` lets it read ours.
+`python -m bench.peer_vw FILE`, or `python -m bench.peer_vw /dev/stdin kcat …`. The wheel has no
+program `vw`; its library runs the same driver, parser thread included, when a workspace is made
+with `-d`. VW's labels are -1 and 1 by default; `--logistic_min 0` lets it read ours.
 """
 
 import json

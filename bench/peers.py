@@ -17,7 +17,7 @@ from bench.speed import Speed, cpu_s
 from bench.topic import Topic
 from strandline_flink.jars.cache import cache_dir
 
-HERE: Final = Path(__file__).parent
+ROOT: Final = Path(__file__).parents[1]
 GET: Final = "python -m bench.peers"
 KCAT_PACKAGES: Final = ("kcat", "librdkafka1", "libyajl2")
 LIBRARIES: Final = Path("usr/lib/x86_64-linux-gnu")
@@ -80,9 +80,9 @@ def river(topic: Topic) -> Speed:
 
 def run(peer: str, *arguments: str) -> Speed:
     """Run a peer's program to its end. It tells its own time, without what importing takes."""
-    command = [str(python()), str(HERE / f"peer_{peer}.py"), *arguments]
+    command = [str(python()), "-m", f"bench.peer_{peer}", *arguments]
     before_s = cpu_s()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{peer} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return Speed(**json.loads(done.stdout.splitlines()[-1]), cpu_s=cpu_s() - before_s)
@@ -92,9 +92,9 @@ def install() -> None:
     """Install what is not there yet."""
     folder = cache_dir("peers")
     if not python().exists():
-        uv = str(HERE.parent / ".venv" / "bin" / "uv")
+        uv = str(ROOT / ".venv" / "bin" / "uv")
         subprocess.run([uv, "venv", "--quiet", str(folder / "env")], check=True)
-        requirements = str(HERE / "peers.txt")
+        requirements = str(ROOT / "bench" / "peers.txt")
         install = [uv, "pip", "install", "--quiet", "--python", str(python()), "-r", requirements]
         subprocess.run(install, check=True)
     if kcat() is None:
