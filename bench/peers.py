@@ -18,7 +18,7 @@ from bench.topic import Topic
 from strandline_flink.jars.cache import cache_dir
 
 ROOT: Final = Path(__file__).parents[1]
-GET: Final = "python -m bench.peers"
+GET: Final = ".venv/bin/python -m bench.peers"
 KCAT_PACKAGES: Final = ("kcat", "librdkafka1", "libyajl2")
 LIBRARIES: Final = Path("usr/lib/x86_64-linux-gnu")
 
