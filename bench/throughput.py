@@ -38,7 +38,7 @@ TITLES: Final = {
     "thread_2": "Strandline, thread mode, 2 workers",
     "process_1": "Strandline, process mode, 1 worker",
     "process_2": "Strandline, process mode, 2 workers",
-    "kcat_vw": "`kcat \\| vw --json`",
+    "kcat_vw": "`kcat | vw --json`",
     "vw_text": "VW, its text format from a file, no Kafka",
     "sklearn": "scikit-learn loop",
     "river": "River loop (a tenth of the events)",
@@ -165,7 +165,7 @@ def to_table(found: Results) -> str:
         whole, start = (all_figures.get(key) for key in ("whole_command_events_per_s", "start_s"))
         rows.append(
             [
-                TITLES[name],
+                TITLES[name].replace("|", r"\|"),
                 cell(all_figures["events_per_s"]),
                 cell(against, ".2f") if against else "",
                 f"{all_figures['cpu_us_per_event']['median']:.1f} µs",
