@@ -24,7 +24,7 @@ def main() -> None:
     """Fill a topic and learn it with each interval in turn."""
     arguments = parser(__doc__)
     arguments.add_argument("--events", type=int, default=6_000_000)
-    arguments.add_argument("--turns", type=int, default=5)
+    arguments.add_argument("--turns", type=int, default=3)
     arguments.add_argument("--mode", choices=("thread", "process"), default="thread")
     arguments.add_argument("--parallelism", type=int, default=1)
     args = arguments.parse_args()

@@ -52,8 +52,8 @@ Results = dict[str, list[Run | Speed]]
 def main() -> None:
     """Fill a topic, let the contenders take turns, and compare."""
     arguments = parser(__doc__)
-    arguments.add_argument("--events", type=int, default=2_000_000)
-    arguments.add_argument("--turns", type=int, default=5)
+    arguments.add_argument("--events", type=int, default=3_000_000)
+    arguments.add_argument("--turns", type=int, default=3)
     arguments.add_argument("--only", nargs="+", choices=TITLES, default=list(TITLES))
     args = arguments.parse_args()
     if args.brief:
@@ -137,22 +137,25 @@ def figures(done: Sequence[Run | Speed]) -> dict[str, Any]:
 
 
 def compare(found: Results) -> dict[str, Any]:
-    """Return our best mode, and its ratio to every peer's speed, turn by turn."""
+    """Return our best mode, and the ratios of speeds within turns: medians, and all of `ratios`.
+
+    `ratio_PEER` is our best mode's speed over the peer's, `ratio_process_thread` that of our best
+    mode in processes over our best mode in threads.
+    """
     middle = {name: statistics.median(rates(found[name])) for name in found}
-    ours = [name for name in found if name in OURS]
+    ours = sorted((name for name in found if name in OURS), key=lambda name: -middle[name])
     if not ours:
         return {}
-    best = max(ours, key=lambda name: middle[name])
-    compared: dict[str, Any] = {"best": best}
-    for name in found:
-        if name not in OURS:
-            compared[f"ratio_{name}"] = ratio(rates(found[best]), rates(found[name]))
+    pairs = {name: (ours[0], name) for name in found if name not in OURS}
     threads = [name for name in ours if OURS[name][0] == "thread"]
     processes = [name for name in ours if OURS[name][0] == "process"]
     if threads and processes:
-        pair = (max(each, key=lambda name: middle[name]) for each in (processes, threads))
-        compared["ratio_process_thread"] = ratio(*(rates(found[name]) for name in pair))
-    return compared
+        pairs["process_thread"] = (processes[0], threads[0])
+    ratios = {
+        name: ratio(rates(found[one]), rates(found[other])) for name, (one, other) in pairs.items()
+    }
+    medians = {f"ratio_{name}": of["median"] for name, of in ratios.items()}
+    return {"best": ours[0], "ratios": ratios} | medians
 
 
 def to_table(found: Results) -> str:
@@ -161,7 +164,7 @@ def to_table(found: Results) -> str:
     rows = []
     for name, done in found.items():
         all_figures = figures(done)
-        against = compared.get(f"ratio_{name}")
+        against = compared.get("ratios", {}).get(name)
         whole, start = (all_figures.get(key) for key in ("whole_command_events_per_s", "start_s"))
         rows.append(
             [
