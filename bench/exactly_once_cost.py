@@ -41,12 +41,14 @@ def main() -> None:
                     done = measure(topic, place, INTERVALS[name], args.mode, args.parallelism)
                     found[name].append(done)
                     progress(f"turn {turn + 1}: {name}: {done.speed.events_per_s:,.0f}/s")
-    result = {
+    result: dict[str, Any] = {
         "events": args.events,
         "intervals": {name: figures(found[name], found["none"]) for name in names},
         "mode": args.mode,
         "parallelism": args.parallelism,
     }
+    for name, interval in result["intervals"].items():
+        result[f"ratio_{name}"] = interval["ratio_none"]["median"]
     finish("exactly_once_cost", result, to_table(result), args)
 
 
