@@ -3,7 +3,7 @@ BIN := .venv/bin
 ARGS ?=
 SOURCES := strandline connectors/strandline_flink jobs bench
 SETUP := $(PYTHON) tools/setup.py
-BENCHES = $(basename $(notdir $(shell grep -l 'finish("' bench/*.py)))
+BENCHES = $(basename $(notdir $(shell grep -lE '^ +finish' bench/*.py)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test test-long check lint format bench lock clean

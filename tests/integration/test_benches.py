@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BENCHES = sorted(
-    file.stem for file in (ROOT / "bench").glob("*.py") if 'finish("' in file.read_text()
+    file.stem for file in (ROOT / "bench").glob("*.py") if "    finish(" in file.read_text()
 )
 
 

@@ -1,0 +1,33 @@
+"""What a contender did, and what it took."""
+
+import resource
+from typing import NamedTuple
+
+
+class Speed(NamedTuple):
+    """Events learned, the time from the first one read to the end, and the work it was.
+
+    `log_loss` is of predictions made before each event was learned, in nats; `cpu_s` is of all the
+    contender's processes, start-up included, the broker's not.
+    """
+
+    events: int
+    seconds: float
+    log_loss: float
+    cpu_s: float
+
+    @property
+    def events_per_s(self) -> float:
+        """Events a second."""
+        return self.events / self.seconds
+
+    @property
+    def cpu_us_per_event(self) -> float:
+        """Processor time of an event, in microseconds."""
+        return 1e6 * self.cpu_s / self.events
+
+
+def cpu_s() -> float:
+    """Return the processor time of all children that have ended so far, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
