@@ -6,6 +6,7 @@ restart of the job: everything they hold is in the function object, made anew by
 
 import logging
 from collections.abc import Iterable
+from mmap import mmap
 from typing import Final
 
 from pyflink.datastream import ProcessFunction, RuntimeContext
@@ -18,6 +19,7 @@ from strandline.worker import Worker
 from strandline.worker_delta import WorkerDelta
 from strandline_flink import wire
 from strandline_flink.failure import marked
+from strandline_flink.handles import Handles
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -34,10 +36,12 @@ class _Operator(ProcessFunction):
         self._url = store
         self._stream = stream
         self._failed = False
+        self._handles = Handles()
 
     def open(self, runtime_context: RuntimeContext) -> None:  # noqa: ARG002 (Flink's signature)
         """Forget what an earlier attempt left."""
         self._failed = False
+        self._handles = Handles()
 
     def process_element(
         self,
@@ -45,12 +49,13 @@ class _Operator(ProcessFunction):
         ctx: ProcessFunction.Context,  # noqa: ARG002 (Flink's signature)
     ) -> Iterable[bytes]:
         """Answer one element of the wire with those it leads to."""
+        element = self._handles.take(value)
         if self._failed:
             return ()
-        if wire.kind(value) == wire.FATAL:
+        if wire.kind(element) == wire.FATAL:
             return (value,)
         try:
-            return self._answer(value)
+            return self._handles.hand_over(self._answer(element))
         except (NoStore, StoreUnavailable) as error:
             raise RuntimeError(marked(error)) from error
         except StrandlineError as error:
@@ -58,7 +63,7 @@ class _Operator(ProcessFunction):
             LOG.exception("the job is told to end")
             return (wire.encode_fatal(error),)
 
-    def _answer(self, element: bytes) -> Iterable[bytes]:
+    def _answer(self, element: bytes | mmap) -> Iterable[bytes]:
         raise NotImplementedError
 
 
@@ -71,13 +76,13 @@ class Learn(_Operator):
         self._worker: Worker | None = None
         warm_up()
 
-    def _answer(self, element: bytes) -> Iterable[bytes]:
+    def _answer(self, element: bytes | mmap) -> Iterable[bytes]:
         kind = wire.kind(element)
         if kind == wire.START:
             start = wire.decode_start(element)
             self._worker = Worker(open_store(self._url), self._stream, start.worker)
             self._worker.start(start.run, start.version)
-            return (element,)
+            return (bytes(element),)
         assert self._worker is not None, "START comes first"
         if kind == wire.MARK:
             return (wire.DELTA + self._worker.mark(wire.decode_mark(element)).encode(),)
@@ -94,7 +99,7 @@ class Merge(_Operator):
         super().open(runtime_context)
         self._merger: Merger | None = None
 
-    def _answer(self, element: bytes) -> Iterable[bytes]:
+    def _answer(self, element: bytes | mmap) -> Iterable[bytes]:
         if self._merger is None:
             self._merger = Merger(open_store(self._url), self._stream)
         kind = wire.kind(element)

@@ -1,5 +1,7 @@
 """The bytes between Java and Python: every element is one byte that names its kind, and a payload.
 
+An element is `bytes`, or the mapping of a file that holds it.
+
 =====  ==========  ======================================================================
 kind   from        payload
 =====  ==========  ======================================================================
@@ -10,10 +12,12 @@ kind   from        payload
 ``C``  cut         CUT: JSON of `Cut`
 ``P``  merger      what was prepared (`encode_prepared`)
 ``F``  any         a fatal error: JSON of `Fatal`; everybody passes it on, the writer ends the job
+``H``  any         the path of a file that is the element; within one machine (`Handles`)
 =====  ==========  ======================================================================
 """
 
 import struct
+from mmap import mmap
 from typing import Final
 
 import msgspec
@@ -32,6 +36,7 @@ DELTA: Final = b"D"
 CUT: Final = b"C"
 PREPARED: Final = b"P"
 FATAL: Final = b"F"
+HANDLE: Final = b"H"
 
 # kind, 3 zero bytes, partition, from, to, count, 4 zero bytes, first and last event time
 _BLOCK_HEADER: Final = struct.Struct("<c3xiqqi4xqq")
@@ -70,12 +75,12 @@ class _Mark(msgspec.Struct, frozen=True):
 ready(Start, Cut, _Mark)
 
 
-def kind(element: bytes) -> bytes:
+def kind(element: bytes | mmap) -> bytes:
     """The first byte."""
     return element[:1]
 
 
-def decode_block(element: bytes) -> Block:
+def decode_block(element: bytes | mmap) -> Block:
     """Read a block: a 48-byte header, i64 offsets, i32 lengths (-1: null), the records' bytes.
 
     Raises
@@ -116,18 +121,18 @@ def encode_block(block: Block) -> bytes:
     return b"".join([header, offsets, np.asarray(lengths, "<i4").tobytes(), *payload])
 
 
-def decode_start(element: bytes) -> Start:
+def decode_start(element: bytes | mmap) -> Start:
     """Read a START."""
     return msgspec.json.decode(element[1:], type=Start)
 
 
-def decode_mark(element: bytes) -> Mark:
+def decode_mark(element: bytes | mmap) -> Mark:
     """Read a MARK."""
     mark = msgspec.json.decode(element[1:], type=_Mark)
     return Mark(mark.checkpoint, mark.moves)
 
 
-def decode_cut(element: bytes) -> Cut:
+def decode_cut(element: bytes | mmap) -> Cut:
     """Read a CUT."""
     return msgspec.json.decode(element[1:], type=Cut)
 
