@@ -1,14 +1,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
-SOURCES := strandline connectors/strandline_flink jobs
+SOURCES := strandline connectors/strandline_flink jobs bench
 SETUP := $(PYTHON) tools/setup.py
+BENCHES = $(basename $(notdir $(shell grep -l 'finish("' bench/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-long check lint format lock clean
+.PHONY: help setup setup-dev demo test test-long check lint format bench lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## install what a run needs into .venv (needs only Python 3.11 or 3.12 and the network)
 	@$(SETUP)
@@ -35,6 +36,13 @@ lint: setup-dev  ## form only
 format: setup-dev  ## bring the sources into form
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+bench: setup-dev  ## measure everything anew, and rewrite the tables in README and docs (takes hours)
+	@set -e; for name in $(BENCHES); do $(BIN)/python -m bench.$$name --write; done
+	@$(BIN)/python -m bench.tables
+
+bench-%: setup-dev  ## one bench of bench/ (ARGS="--json" ends with one JSON object)
+	@$(BIN)/python -m bench.$* $(ARGS)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 

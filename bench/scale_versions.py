@@ -1,6 +1,6 @@
 """A store with many versions: how many files it is, how long opening, listing and checking take.
 
-`python bench/scale_versions.py --versions 1000 100000 1000000 --folder /dev/shm --json`
+`make bench-scale_versions ARGS="--versions 1000 100000 1000000 --folder /dev/shm"`
 
 One library writer commits transactions of one event each, the whole way: learn, merge, stage the
 delta, create the manifest. With --no-learning it commits changes made here, one row each: the
@@ -15,7 +15,6 @@ A folder in memory (/dev/shm) leaves out what fsync costs: it measures what grow
 of versions, not the disk.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -28,6 +27,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from bench.output import finish, parser, progress, table
 from strandline.base import read_spec
 from strandline.canonical import canonical_json
 from strandline.commit import commit
@@ -57,6 +57,17 @@ EMPTY: dict[str, Any] = {
     "prequential": {},
     "rejects": {"file": None, "reasons": {}},
 }
+BRIEF = [100, 200]
+HEAD = (
+    "versions",
+    "names",
+    "size",
+    "open the store",
+    "open the model",
+    "`log`",
+    "`fsck`",
+    "per commit",
+)
 OPEN = """
 import json, sys, time
 from strandline.model import open_model
@@ -73,26 +84,28 @@ print(json.dumps(dict(zip(("open_store_ms", "open_model_ms"), spent_ms, strict=T
 
 
 def main() -> None:
-    """Drive a store to the sizes asked for, and print what was measured at each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--versions", type=int, nargs="+", default=[1_000, 100_000])
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
-    parser.add_argument("--compact-every", type=int, default=1_000)
-    parser.add_argument("--keep-versions", type=int, default=1_000)
-    parser.add_argument("--no-learning", action="store_true", help="stage and commit only")
-    parser.add_argument("--json", action="store_true", help="one line of JSON per size")
-    options = parser.parse_args()
+    """Drive a store to the sizes asked for, and say what was measured at each."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--versions", type=int, nargs="+", default=[1_000, 100_000])
+    arguments.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    arguments.add_argument("--compact-every", type=int, default=1_000)
+    arguments.add_argument("--keep-versions", type=int, default=1_000)
+    arguments.add_argument("--no-learning", action="store_true", help="stage and commit only")
+    options = arguments.parse_args()
+    sizes = BRIEF if options.brief else sorted(options.versions)
+    measured: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="strandline-scale-") as folder:
         store = create_store(os.path.join(folder, "store"), Spec.parse(SPEC))
         grown = 0
-        for versions in sorted(options.versions):
+        for versions in sizes:
             started = time.perf_counter()
             write = stage_and_commit if options.no_learning else learn
             grow(store, versions, write, options.compact_every, options.keep_versions)
             each_ms = 1e3 * (time.perf_counter() - started) / (versions - grown)
             grown = versions
-            measured = {"versions": versions, "commit_ms": each_ms} | measure(Path(store.url))
-            print(json.dumps(measured) if options.json else row(measured), flush=True)
+            progress(f"{versions:,} versions, {each_ms:.2f} ms each")
+            measured.append({"versions": versions, "commit_ms": each_ms} | measure(Path(store.url)))
+    finish("scale_versions", {"sizes": measured}, table(HEAD, [row(m) for m in measured]), options)
 
 
 def grow(store: Store, versions: int, write: Writer, every: int, keep: int) -> None:
@@ -169,14 +182,18 @@ def run(arguments: list[str]) -> str:
     return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
 
 
-def row(measured: dict[str, Any]) -> str:
-    """Return one line of the table in docs/performance.md."""
-    return (
-        f"| {measured['versions']:,} | {measured['names']:,} | {measured['bytes'] / 1e6:,.0f} MB"
-        f" | {measured['open_store_ms']:.1f} ms | {measured['open_model_ms']:.0f} ms"
-        f" | {measured['log_s']:.2f} s | {measured['fsck_s']:.1f} s"
-        f" | {measured['commit_ms']:.2f} ms |"
-    )
+def row(measured: dict[str, Any]) -> list[str]:
+    """Return one line of the table."""
+    return [
+        f"{measured['versions']:,}",
+        f"{measured['names']:,}",
+        f"{measured['bytes'] / 1e6:,.0f} MB",
+        f"{measured['open_store_ms']:.1f} ms",
+        f"{measured['open_model_ms']:.0f} ms",
+        f"{measured['log_s']:.2f} s",
+        f"{measured['fsck_s']:.1f} s",
+        f"{measured['commit_ms']:.2f} ms",
+    ]
 
 
 if __name__ == "__main__":
