@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -103,20 +102,20 @@ def main(arguments: list[str]) -> None:
             for checkpoint_ms, rate in combinations:
                 output.progress(f"checkpoints every {checkpoint_ms} ms, {rate} events/s")
                 where = folder / f"{checkpoint_ms}-{rate}"
-                row = measure(broker, where, checkpoint_ms, rate, seconds, args)
-                rows.append(row)
+                options = (f"--checkpoint={checkpoint_ms}ms", f"--mode={args.mode}")
+                row = measure(broker, where, rate, seconds, *options)
+                rows.append({"checkpoint_ms": checkpoint_ms, **row})
                 output.progress(f"serve p95 {row['serve_ms']['p95']} ms")
     output.finish("freshness", {"runs": rows, "seconds": seconds}, table(rows), args)
 
 
 def measure(
-    broker: Broker, folder: Path, checkpoint_ms: int, rate: int, seconds: float, args: Namespace
+    broker: Broker, folder: Path, rate: int, seconds: float, *options: str
 ) -> dict[str, Any]:
     """One job at one rate: warmed up, then watched."""
     topic = folder.name
     broker.create_topic(topic, PARTITIONS)
-    options = (f"--checkpoint={checkpoint_ms}ms", f"--mode={args.mode}", "--from=latest")
-    with Job(folder, broker.bootstrap, topic, *options) as job:
+    with Job(folder, broker.bootstrap, topic, "--from=latest", *options) as job:
         job.wait_until("open", lambda: job.store.head() > 0)
         with Traffic(broker.bootstrap, topic, rate, folder.parent / "traffic"):
             first = job.wait_for_trained(0)
@@ -127,7 +126,7 @@ def measure(
                 last = job.store.head(first)
             versions = seen(job.store, serving.swaps, first + 1, last)
         job.stop()
-    return {"checkpoint_ms": checkpoint_ms, "rate": rate, **figures(versions, rate, seconds)}
+    return {"rate": rate, **figures(versions, rate, seconds)}
 
 
 def seen(store: Store, swaps: list[tuple[int, float]], first: int, last: int) -> list[Seen]:

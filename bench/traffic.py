@@ -21,7 +21,7 @@ class Traffic:
     """Click events to all partitions of a topic, `per_second`, until it is closed."""
 
     def __init__(self, bootstrap: str, topic: str, per_second: int, folder: Path) -> None:
-        self._arguments = (bootstrap, topic, prepared(folder) / "events", str(per_second))
+        self._arguments = [bootstrap, topic, str(prepared(folder) / "events"), str(per_second)]
         self._folder = folder
         self.produced = 0
 
@@ -36,7 +36,7 @@ class Traffic:
             )
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: object, *_rest: object) -> None:
         try:
             out, _ = self._process.communicate(b"\n", timeout=END_S)
         finally:
@@ -52,7 +52,5 @@ def prepared(folder: Path) -> Path:
     if not events.exists():
         folder.mkdir(parents=True, exist_ok=True)
         compile_java([SOURCE], folder, paths("broker"))
-        events.write_bytes(
-            b"".join(event + b"\n" for event in EventStream(1, 0.0).events(0, EVENTS))
-        )
+        events.write_bytes(b"".join(each + b"\n" for each in EventStream(1, 0.0).events(0, EVENTS)))
     return folder
