@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from strandline.errors import EnvironmentUnfit
-from strandline.manifest import TrainBody
+from strandline.manifest import OpenBody, TrainBody
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
 from strandline_flink.children import dying_with_parent
@@ -37,6 +37,7 @@ class Job:
 
     def __init__(self, folder: Path, bootstrap: str, topic: str, *options: str) -> None:
         self.folder = folder
+        self.source = (bootstrap, topic)
         spec = folder / "clicks.toml"
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
         spec.write_text(clicks_spec())
@@ -86,16 +87,25 @@ class Job:
 
     def wait_for_trained(self, after: int, versions: int = 1) -> int:
         """Wait for so many versions with events that are newer than `after`; the last one's."""
-        seen, left = after, versions
+        for _ in range(versions):
+            after = self._wait_for(TrainBody, after)
+        return after
 
-        def found() -> bool:
-            nonlocal seen, left
-            while left and seen < self.store.head(seen):
+    def wait_for_open(self, after: int) -> int:
+        """Wait for the first version newer than `after` that opens the stream."""
+        return self._wait_for(OpenBody, after)
+
+    def _wait_for(self, kind: type[TrainBody] | type[OpenBody], after: int) -> int:
+        seen, found = after, False
+
+        def holds() -> bool:
+            nonlocal seen, found
+            while not found and seen < self.store.head(seen):
                 seen += 1
-                left -= isinstance(read_manifest(self.store, seen).body, TrainBody)
-            return not left
+                found = isinstance(read_manifest(self.store, seen).body, kind)
+            return found
 
-        self.wait_until(f"version after {after}", found)
+        self.wait_until(f"{kind.__name__} after version {after}", holds)
         return seen
 
     def __enter__(self) -> Self:

@@ -30,9 +30,10 @@ public final class Produce {
         properties.setProperty("acks", "all");
         properties.setProperty("linger.ms", "5");
         properties.setProperty("batch.size", "131072");
-        ByteArraySerializer bytes = new ByteArraySerializer();
+        properties.setProperty("key.serializer", ByteArraySerializer.class.getName());
+        properties.setProperty("value.serializer", ByteArraySerializer.class.getName());
         long sent = 0;
-        try (var producer = new KafkaProducer<byte[], byte[]>(properties, bytes, bytes)) {
+        try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(properties)) {
             int partitions = producer.partitionsFor(topic).size();
             long beginNs = System.nanoTime();
             while (System.in.available() == 0) {
