@@ -11,7 +11,7 @@ from strandline_flink.jars import paths
 from strandline_flink.jars.compiling import compile_java
 from strandline_flink.java_home import java
 
-SOURCE: Final = Path(__file__).parent / "java" / "Produce.java"
+SOURCE: Final = Path(__file__).with_name("Produce.java")
 EVENTS: Final = 65_536
 END_S: Final = 30
 HEAP: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

@@ -1,8 +1,10 @@
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -32,6 +34,7 @@ public final class Produce {
         properties.setProperty("batch.size", "131072");
         properties.setProperty("key.serializer", ByteArraySerializer.class.getName());
         properties.setProperty("value.serializer", ByteArraySerializer.class.getName());
+        AtomicReference<Exception> failure = new AtomicReference<>();
         long sent = 0;
         try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(properties)) {
             int partitions = producer.partitionsFor(topic).size();
@@ -41,10 +44,14 @@ public final class Produce {
                 for (; sent < due; sent++) {
                     int partition = (int) (sent / CHUNK_EVENTS % partitions);
                     byte[] event = events.get((int) (sent % events.size()));
-                    producer.send(new ProducerRecord<>(topic, partition, null, event));
+                    producer.send(new ProducerRecord<>(topic, partition, null, event),
+                            (metadata, error) -> failure.compareAndSet(null, error));
                 }
                 LockSupport.parkNanos(TICK_NS);
             }
+        }
+        if (failure.get() != null) {
+            throw failure.get();
         }
         System.out.println(sent);
     }
@@ -54,7 +61,7 @@ public final class Produce {
         int begin = 0;
         for (int at = 0; at < content.length; at++) {
             if (content[at] == '\n') {
-                found.add(java.util.Arrays.copyOfRange(content, begin, at));
+                found.add(Arrays.copyOfRange(content, begin, at));
                 begin = at + 1;
             }
         }
