@@ -28,7 +28,7 @@ SETTLED_VERSIONS: Final = 10  # before the next kill
 MODES: Final = ("thread", "process")
 BRIEF: Final = (("job", "thread"),)
 
-Kill = Callable[[], None]
+Step = Callable[[], None]
 
 
 def main(arguments: list[str]) -> None:
@@ -67,21 +67,26 @@ def job_killed(broker: Broker, folder: Path, mode: str, kills: int) -> dict[str,
 
 
 def taskmanager_killed(broker: Broker, folder: Path, mode: str, kills: int) -> dict[str, Any]:
-    """Kill the TaskManager that runs the job; start another one, which is the next spare."""
+    """Kill the TaskManager that runs the job."""
     taskmanagers = 2 if folder.name.startswith("spare") else 1
     broker.create_topic(folder.name, PARTITIONS)
     with Cluster(folder / "flink", taskmanagers=taskmanagers) as cluster:
 
         def kill() -> None:
-            cluster.wait_for_slots(taskmanagers)
             victim = busy(cluster)
             victim.kill()
             victim.wait()
-            cluster.start_taskmanager()
+            if taskmanagers == 1:
+                cluster.start_taskmanager()
+
+        def replace() -> None:  # once the spare one has taken over: it needs the processors
+            if taskmanagers > 1:
+                cluster.start_taskmanager()
+                cluster.wait_for_slots(taskmanagers)
 
         where = f"--flink={cluster.address}"
         job = Job(folder, broker.bootstrap, folder.name, CHECKPOINT, mode, where)
-        return killed_again(job, kill, kills)
+        return killed_again(job, kill, kills, replace)
 
 
 def busy(cluster: Cluster) -> Any:
@@ -96,7 +101,7 @@ def busy(cluster: Cluster) -> Any:
     raise RuntimeError("no TaskManager runs the job")
 
 
-def killed_again(job: Job, kill: Kill, kills: int) -> dict[str, Any]:
+def killed_again(job: Job, kill: Step, kills: int, then: Step = lambda: None) -> dict[str, Any]:
     """Return seconds from each kill to the open and to the first version after it."""
     opened: list[float] = []
     recovered: list[float] = []
@@ -111,7 +116,8 @@ def killed_again(job: Job, kill: Kill, kills: int) -> dict[str, Any]:
             opened.append(round(made_s(job, opening) - killed_s, 2))
             recovered.append(round(made_s(job, version) - killed_s, 2))
             output.progress(f"open after {opened[-1]} s, version after {recovered[-1]} s")
-            version = job.wait_for_trained(version, SETTLED_VERSIONS)
+            then()
+            version = job.wait_for_trained(job.store.head(version), SETTLED_VERSIONS)
         job.stop()
     return {
         "open_s": figures.summary(opened),
