@@ -32,11 +32,12 @@ final class ElementFiles {
 
     private static final Logger LOGGER = LoggerFactory.getLogger(ElementFiles.class);
     private static final Path MEMORY = Path.of("/dev/shm");
-    private static final Pattern NAME = Pattern.compile("strandline-(\\d+)-(\\d+)-(\\d+)-\\d+");
+    private static final Pattern NAME = Pattern.compile("strandline-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})-\\d+");
     private static final int START_TIME_FIELD = 19; // of /proc/PID/stat, after the name
 
     private final Path folder;
     private long written;
+    private boolean full;
 
     private ElementFiles(Path folder) {
         this.folder = folder;
@@ -44,10 +45,7 @@ final class ElementFiles {
 
     /** Makes a folder, and removes those of dead processes. */
     static ElementFiles make() throws IOException {
-        return make(root());
-    }
-
-    static ElementFiles make(Path root) throws IOException {
+        Path root = root();
         sweep(root);
         long pid = ProcessHandle.current().pid();
         String owner = String.format("strandline-%d-%d-%d-", processIds(), pid, startTime(pid));
@@ -63,7 +61,10 @@ final class ElementFiles {
         try {
             write(file, element);
         } catch (IOException e) {
-            LOGGER.warn("{} goes through gRPC: {}", file, e.toString());
+            if (!full) { // said once: it may be so for every element
+                LOGGER.warn("{} goes through gRPC: {}", file, e.toString());
+            }
+            full = true;
             remove(file);
             return element;
         }
@@ -115,12 +116,16 @@ final class ElementFiles {
     }
 
     /** A container may share the folder but not the process ids: then they tell nothing. */
-    private static boolean isOrphan(Path folder) throws IOException {
+    private static boolean isOrphan(Path folder) {
         Matcher name = NAME.matcher(folder.getFileName().toString());
-        return name.matches()
-                && Long.parseLong(name.group(1)) == processIds()
-                && Long.parseLong(name.group(3)) != startTime(Long.parseLong(name.group(2)))
-                && Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS);
+        try {
+            return name.matches()
+                    && Long.parseLong(name.group(1)) == processIds()
+                    && Long.parseLong(name.group(3)) != startTime(Long.parseLong(name.group(2)))
+                    && Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS);
+        } catch (IOException e) {
+            return false; // its process is ending now
+        }
     }
 
     /** Identity of the namespace that process ids belong to. */

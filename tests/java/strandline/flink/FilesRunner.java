@@ -1,7 +1,6 @@
 package strandline.flink;
 
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 
 /**
  * Hands over one element of {@code SIZE} bytes in a folder below {@code ROOT}, prints what goes
@@ -11,7 +10,8 @@ public final class FilesRunner {
     private FilesRunner() {}
 
     public static void main(String[] args) throws Exception {
-        ElementFiles files = ElementFiles.make(Path.of(args[0]));
+        System.setProperty("strandline.files", args[0]);
+        ElementFiles files = ElementFiles.make();
         byte[] element = "x".repeat(Integer.parseInt(args[1])).getBytes(StandardCharsets.UTF_8);
         byte[] sent = files.handOver(element);
         System.out.println(new String(sent, StandardCharsets.UTF_8));
