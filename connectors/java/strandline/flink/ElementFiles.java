@@ -32,7 +32,8 @@ final class ElementFiles {
 
     private static final Logger LOGGER = LoggerFactory.getLogger(ElementFiles.class);
     private static final Path MEMORY = Path.of("/dev/shm");
-    private static final Pattern NAME = Pattern.compile("strandline-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})-\\d+");
+    private static final Pattern NAME =
+            Pattern.compile("strandline-(\\d{1,18})-(\\d{1,18})-(\\d{1,18})-\\d+");
     private static final int START_TIME_FIELD = 19; // of /proc/PID/stat, after the name
 
     private final Path folder;
