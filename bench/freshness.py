@@ -188,7 +188,11 @@ def spread(values: list[float]) -> Floats:
 
 
 def percentiles(values: Floats, weights: Floats) -> dict[str, float]:
-    """Return weighted percentiles: of all events, not of versions."""
+    """Return weighted percentiles: of all events, not of versions.
+
+    >>> percentiles(np.array([10.0, 30.0, 20.0]), np.array([98.0, 1.0, 1.0]))
+    {'p50': 10.0, 'p95': 10.0, 'p99': 20.0, 'max': 30.0}
+    """
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
     at = np.searchsorted(reached, [reached[-1] * share / 100 for share in SHARES.values()])
