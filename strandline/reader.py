@@ -112,7 +112,7 @@ class Reader:
             reader.wait(version, timeout_s=5)  # at least this version
     """
 
-    def __init__(self, store: Store, poll_ms: int = 20) -> None:
+    def __init__(self, store: Store, poll_ms: int = 5) -> None:
         self._store = store
         self._poll_s = poll_ms / 1000
         self._model: Model | None = None

@@ -20,6 +20,7 @@ from strandline.store import Store, open_store
 from strandline.worker import Worker
 from strandline_flink import accounts, wire
 from strandline_flink.failure import marked
+from strandline_flink.handles import Handles
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -36,11 +37,13 @@ class _Operator(ProcessFunction):
         self._url = store
         self._stream = stream
         self._failed = False
+        self._handles = Handles()
 
     def open(self, runtime_context: RuntimeContext) -> None:  # noqa: ARG002 (Flink's signature)
         """Forget what an earlier attempt left."""
         self._failed = False
         self._opened: Store | None = None
+        self._handles = Handles()
 
     def process_element(
         self,
@@ -48,12 +51,13 @@ class _Operator(ProcessFunction):
         ctx: ProcessFunction.Context,  # noqa: ARG002 (Flink's signature)
     ) -> Iterable[bytes]:
         """Answer one element of the wire with those it leads to."""
+        element = self._handles.take(value)
         if self._failed:
             return ()
-        if wire.kind(value) == wire.FATAL:
+        if wire.kind(element) == wire.FATAL:
             return (value,)
         try:
-            return self._answer(value)
+            return self._handles.hand_over(self._answer(element))
         except (NoStore, StoreUnavailable) as error:
             raise RuntimeError(marked(error)) from error
         except StrandlineError as error:
@@ -61,7 +65,7 @@ class _Operator(ProcessFunction):
             LOG.exception("the job is told to end")
             return (wire.encode_fatal(error),)
 
-    def _answer(self, element: bytes) -> Iterable[bytes]:
+    def _answer(self, element: wire.Element) -> Iterable[bytes]:
         raise NotImplementedError
 
     @property
@@ -71,7 +75,7 @@ class _Operator(ProcessFunction):
             self._opened = open_store(self._url)
         return self._opened
 
-    def _epoch(self, parts: Sequence[PreparedShard], cut: bytes) -> bytes:
+    def _epoch(self, parts: Sequence[PreparedShard], cut: wire.Element) -> bytes:
         checkpoint = wire.decode_cut(cut).checkpoint
         return wire.encode_prepared(join_shards(self._store, self._stream, parts, checkpoint))
 
@@ -90,7 +94,7 @@ class Learn(_Operator):
         self._learning = accounts.Stopwatch()
         warm_up()
 
-    def _answer(self, element: bytes) -> Iterable[bytes]:
+    def _answer(self, element: wire.Element) -> Iterable[bytes]:
         kind = wire.kind(element)
         if kind == wire.START:
             start = wire.decode_start(element)
@@ -128,7 +132,7 @@ class Merge(_Operator):
         self._merger: Merger | None = None
         self._shards = 0
 
-    def _answer(self, element: bytes) -> Iterable[bytes]:
+    def _answer(self, element: wire.Element) -> Iterable[bytes]:
         kind = wire.kind(element)
         if kind == wire.START:
             self._start(wire.decode_start(element))
@@ -149,7 +153,7 @@ class Merge(_Operator):
             self._shards = start.shards
         self._merger.start(start.run, start.version)
 
-    def _cut(self, merger: Merger, cut: bytes) -> Iterable[bytes]:
+    def _cut(self, merger: Merger, cut: wire.Element) -> Iterable[bytes]:
         prepared = merger.cut()
         alone = self._shards == 1
         answer = self._epoch([prepared], cut) if alone else wire.encode_prepared_shard(prepared)
@@ -168,7 +172,7 @@ class Join(_Operator):
         super().open(runtime_context)
         self._parts: list[PreparedShard] = []
 
-    def _answer(self, element: bytes) -> Iterable[bytes]:
+    def _answer(self, element: wire.Element) -> Iterable[bytes]:
         kind = wire.kind(element)
         if kind == wire.PREPARED_SHARD:
             self._parts.append(wire.decode_prepared_shard(element))

@@ -6,6 +6,7 @@ from pyflink.common import Types, WatermarkStrategy
 from pyflink.datastream import DataStream, ProcessFunction, StreamExecutionEnvironment
 from pyflink.datastream.connectors.base import Sink
 from pyflink.java_gateway import get_gateway
+from pyflink.util.java_utils import get_j_env_configuration
 
 from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.spec import Spec
@@ -57,9 +58,23 @@ def through(stream: DataStream, name: str, operator: Any, parallelism: int) -> D
 def process(
     stream: DataStream, name: str, function: ProcessFunction, parallelism: int
 ) -> DataStream:
-    """What a Python function makes of a stream. Its accounts become metrics right behind it."""
+    """What a Python function makes of a stream. Its accounts become metrics right behind it.
+
+    To and from processes beside the JVM large elements go as files in memory, not through gRPC.
+    """
+    beside = in_processes(stream)
+    if beside:
+        stream = through(stream, f"{name}-IntoFiles", java().IntoFiles(), parallelism)
     answers = named(stream.process(function, BYTES), name, parallelism)
+    if beside:
+        answers = through(answers, f"{name}-OutOfFiles", java().OutOfFiles(), parallelism)
     return through(answers, f"{name}Accounts", java().Accounts(), parallelism)
+
+
+def in_processes(stream: DataStream) -> bool:
+    """Whether Python runs in processes of its own, not inside the JVM."""
+    configuration = get_j_env_configuration(stream._j_data_stream.getExecutionEnvironment())
+    return str(configuration.toMap().get("python.execution-mode")) == "process"
 
 
 def by_shard(stream: DataStream) -> DataStream:

@@ -1,5 +1,7 @@
 """The bytes between Java and Python: every element is one byte that names its kind, and a payload.
 
+An element is `bytes`, or the mapping of a file that holds it.
+
 =====  ==========  ======================================================================
 kind   from        payload
 =====  ==========  ======================================================================
@@ -8,16 +10,18 @@ kind   from        payload
 ``M``  marker      MARK: JSON of a `Mark` at the end of an epoch
 ``D``  worker      a byte that is a shard's index, a worker's delta (`WorkerDelta.encode`)
 ``C``  cut         CUT: JSON of `Cut`
-``H``  merger      what one shard of several prepared (`PreparedShard.encode`)
+``Q``  merger      what one shard of several prepared (`PreparedShard.encode`)
 ``P``  merger      what all shards prepared (`encode_prepared`)
 ``A``  worker,     an account of an epoch: JSON of `Account`; becomes metrics and a line of the
        merger      log right behind the operator, and goes no further
 ``F``  any         a fatal error: JSON of `Fatal`; everybody passes it on, the writer ends the job
+``H``  any         the path of a file that is the element; within one machine (`Handles`)
 =====  ==========  ======================================================================
 """
 
 import struct
-from typing import Final
+from mmap import mmap
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -33,15 +37,18 @@ from strandline.structs import ready
 from strandline.worker_delta import WorkerDelta
 from strandline_flink.accounts import Account
 
+Element: TypeAlias = bytes | mmap
+
 BLOCK: Final = b"B"
 START: Final = b"S"
 MARK: Final = b"M"
 DELTA: Final = b"D"
 CUT: Final = b"C"
-PREPARED_SHARD: Final = b"H"
+PREPARED_SHARD: Final = b"Q"
 PREPARED: Final = b"P"
 ACCOUNT: Final = b"A"
 FATAL: Final = b"F"
+HANDLE: Final = b"H"
 
 # kind, 3 zero bytes, partition, from, to, count, 4 zero bytes, first and last event time
 _BLOCK_HEADER: Final = struct.Struct("<c3xiqqi4xqq")
@@ -86,12 +93,12 @@ class _Mark(msgspec.Struct, frozen=True):
 ready(Start, Cut, _Mark)
 
 
-def kind(element: bytes) -> bytes:
+def kind(element: Element) -> bytes:
     """The first byte."""
     return element[:1]
 
 
-def decode_block(element: bytes | memoryview) -> Block:
+def decode_block(element: Element) -> Block:
     """Read a block: a 48-byte header, i64 offsets, i32 lengths (-1: null), the records' bytes.
 
     The block's arrays are views of the element.
@@ -131,7 +138,7 @@ def encode_block(block: Block) -> bytes:
     return b"".join([header, offsets, lengths.astype("<i4").tobytes(), *payload])
 
 
-def decode_start(element: bytes) -> Start:
+def decode_start(element: Element) -> Start:
     """Read a START."""
     return msgspec.json.decode(element[1:], type=Start)
 
@@ -142,7 +149,7 @@ def encode_start(start: Start, shard: Shard) -> bytes:
     return START + msgspec.json.encode(addressed)
 
 
-def decode_mark(element: bytes) -> Mark:
+def decode_mark(element: Element) -> Mark:
     """Read a MARK."""
     mark = msgspec.json.decode(element[1:], type=_Mark)
     return Mark(mark.checkpoint, mark.moves, mark.time_ms)
@@ -153,12 +160,12 @@ def encode_delta(delta: WorkerDelta, shard: int) -> bytes:
     return b"".join([DELTA, bytes([shard]), delta.encode()])
 
 
-def decode_delta(element: bytes) -> WorkerDelta:
+def decode_delta(element: Element) -> WorkerDelta:
     """Read a delta. The arrays are views of the element."""
     return WorkerDelta.decode(memoryview(element)[2:])
 
 
-def decode_cut(element: bytes) -> Cut:
+def decode_cut(element: Element) -> Cut:
     """Read a CUT."""
     return msgspec.json.decode(element[1:], type=Cut)
 
@@ -168,7 +175,7 @@ def encode_prepared_shard(prepared: PreparedShard) -> bytes:
     return PREPARED_SHARD + prepared.encode()
 
 
-def decode_prepared_shard(element: bytes) -> PreparedShard:
+def decode_prepared_shard(element: Element) -> PreparedShard:
     """Read what one shard prepared."""
     return PreparedShard.decode(element[1:])
 
