@@ -53,9 +53,15 @@ def read_changes(
     """
     if not isinstance(manifest.body, TrainBody):
         return []
-    files = [file for file in manifest.body.files if shard.meets(Shard(file.shard, file.shards))]
-    changes = [DeltaFile.decode(store.read("delta", file.ref), schemas).changes for file in files]
-    return [{name: shard.select(change) for name, change in each.items()} for each in changes]
+    found = []
+    for file in manifest.body.files:
+        if shard.meets(Shard(file.shard, file.shards)):
+            read = DeltaFile.decode(store.read("delta", file.ref), schemas)
+            changes = read.changes
+            if read.shard != shard:
+                changes = {name: shard.select(change) for name, change in changes.items()}
+            found.append(changes)
+    return found
 
 
 def parameters_at(

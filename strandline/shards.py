@@ -8,6 +8,7 @@ only if their indices agree modulo the greatest common divisor of both numbers.
 from math import gcd
 from typing import Any, Final, NamedTuple, Self
 
+import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
@@ -26,6 +27,10 @@ class Shard(NamedTuple):
         mine: NDArray[Any] = shard_of(rows, self.of) == self.number
         return mine
 
+    def places(self, rows: Rows) -> NDArray[np.intp]:
+        """Return where in `rows` this shard's are: two-dimensional arrays take these faster."""
+        return np.flatnonzero(self.holds(rows))
+
     def meets(self, other: "Shard") -> bool:
         """Whether any row could be of both shards.
 
@@ -38,8 +43,8 @@ class Shard(NamedTuple):
         """Return the part of a table's change that is of this shard's rows."""
         if self.of == 1:
             return change
-        mine = self.holds(change.rows)
-        return Changes(change.rows[mine], change.values[mine])
+        mine = self.places(change.rows)
+        return Changes(change.rows.take(mine), change.values.take(mine, axis=0))
 
 
 WHOLE: Final = Shard(0, 1)

@@ -131,9 +131,9 @@ class WorkerDelta(Header, frozen=True, kw_only=True):
 def _split_tables(tables: Mapping[str, TableDelta], shard: Shard) -> dict[str, TableDelta]:
     parts = {}
     for name, delta in tables.items():
-        mine = shard.holds(delta.rows)
-        stats = {stat: values[mine] for stat, values in delta.stats.items()}
-        parts[name] = TableDelta(delta.rows[mine], delta.values[mine], stats)
+        mine = shard.places(delta.rows)
+        stats = {stat: values.take(mine) for stat, values in delta.stats.items()}
+        parts[name] = TableDelta(delta.rows.take(mine), delta.values.take(mine, axis=0), stats)
     return parts
 
 
