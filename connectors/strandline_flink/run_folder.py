@@ -20,8 +20,8 @@ from strandline_flink.java_home import java_home
 
 PREFIX: Final = "strandline-run-"
 KEPT_S: Final = 86_400
-# Blocks live for some tens of milliseconds, up to 100 MB of them: a young generation that holds them
-# lets them die there. With the JVM's own choice every collection would copy them.
+# Tens of megabytes of blocks are in flight, each for some tens of milliseconds: in a young generation
+# that holds them they die there; in one of the JVM's own choice every collection copies them.
 HEAP: Final = (
     "-Xms512m -Xmn256m -Xmx768m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 )
