@@ -20,7 +20,11 @@ from strandline_flink.java_home import java_home
 
 PREFIX: Final = "strandline-run-"
 KEPT_S: Final = 86_400
-HEAP: Final = "-Xms128m -Xmx768m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+# Tens of megabytes of blocks are in flight, each for tens of milliseconds: in a young generation
+# that holds them they die there; in one of the JVM's own choice every collection copies them.
+HEAP: Final = (
+    "-Xms512m -Xmn256m -Xmx768m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+)
 
 LOGGING: Final = """\
 rootLogger.level = INFO
