@@ -1,7 +1,7 @@
 """`Decoder`: from the bytes of events to a batch, and to a reason for each that is rejected."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from strandline.features.plan import make_plan
 from strandline.features.rejection import Rejection
 from strandline.records import Records
 from strandline.spec import Spec
+
+_ENTRIES_GUESSED_MAX: Final = 1 << 22  # one event of many entries says little of the next ones
 
 
 class Decoder:
@@ -96,12 +98,14 @@ class Decoder:
 
     def _run(self, records: Records, scratch: Scratch) -> tuple[Batch, NDArray[np.bool_]]:
         rows = len(records)
-        columns = _Columns(rows, rows * self._entries_per_row + self._entries_max)
+        guess = min(rows * self._entries_per_row, _ENTRIES_GUESSED_MAX)
+        columns = _Columns(rows, guess + self._entries_max)
         left = np.empty(rows, np.bool_)
         data, begins, lengths = records.data, records.begins, records.lengths
         ends = begins + np.maximum(lengths, 0)
         assert not rows or (begins[0] >= 0 and ends[-1] <= len(data)), "records are not in data"
-        assert bool((ends[1:] >= ends[:-1]).all()), "records are not in the order of their bytes"
+        in_order = (begins[1:] >= begins[:-1]) & (ends[1:] >= ends[:-1])
+        assert bool(in_order.all()), "records are not in the order of their bytes"
         # What stands at the buffer's end is read from a copy that has bytes behind it.
         split = int(np.searchsorted(ends, len(data) - PADDING, "right"))
         first = int(begins[split]) if split < rows else len(data)

@@ -17,6 +17,9 @@ from strandline.spec.features import CROSS_PARTS_MAX
 
 STEPS_MAX: Final = 2048
 STEP_SLOTS: Final = 4 * STEPS_MAX
+STEP_CELLS: Final = 8
+"""That are looked at for a text: whoever makes texts that collide gains nothing."""
+
 STEP_TEXT_MAX: Final = 64
 STEP: Final = np.dtype(
     [

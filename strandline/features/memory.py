@@ -16,7 +16,9 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-PADDING: Final = 64
+PADDING: Final = 96
+"""A number whose sign is a record's last byte is the longest that is read on: 66 bytes."""
+
 STEP: Final = 32
 """Bytes that one mask covers."""
 

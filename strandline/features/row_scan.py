@@ -121,7 +121,8 @@ def _learn_step(
 ) -> int:
     """Return the step with this text, made if it was not met.
 
-    A text that is too long to keep gets the place of the step that will be made next.
+    A text that is too long to keep, or whose cells others fill, gets the place of the step that
+    will be made next.
     """
     count = layout.read_int64(layout.step_count(places))
     if count == layout.STEPS_MAX - 1:  # begin anew: what is kept stays bounded
@@ -129,11 +130,20 @@ def _learn_step(
             layout.write_int32(layout.step_slots(places) + 4 * slot, 0)
         count = 1
     step = layout.steps(places) + STEP_BYTES * count
+    layout.set_step_before(step, NOWHERE)
     if length <= layout.STEP_TEXT_MAX:
-        cell = np.int64(xxh64(at, length, np.uint64(before))) & (layout.STEP_SLOTS - 1)
-        number = layout.read_int32(layout.step_slots(places) + 4 * cell)
-        while number != 0:
+        cell = np.int64(xxh64(at, length, np.uint64(before)))
+        for _ in range(layout.STEP_CELLS):
+            cell &= layout.STEP_SLOTS - 1
+            number = layout.read_int32(layout.step_slots(places) + 4 * cell)
             known = layout.steps(places) + STEP_BYTES * number
+            if number == 0:
+                layout.write_int32(layout.step_slots(places) + 4 * cell, count)
+                for place in range(length):
+                    layout.write_byte(step + layout.STEP_TEXT + place, byte_at(at + place))
+                layout.set_step_before(step, before)
+                count += 1
+                break
             if (
                 layout.step_before(known) == before
                 and layout.step_target(known) == target
@@ -141,15 +151,7 @@ def _learn_step(
                 and _same_bytes(known + layout.STEP_TEXT, at, length)
             ):
                 return known
-            cell = (cell + 1) & (layout.STEP_SLOTS - 1)
-            number = layout.read_int32(layout.step_slots(places) + 4 * cell)
-        layout.write_int32(layout.step_slots(places) + 4 * cell, count)
-        for place in range(length):
-            layout.write_byte(step + layout.STEP_TEXT + place, byte_at(at + place))
-        layout.set_step_before(step, before)
-        count += 1
-    else:
-        layout.set_step_before(step, NOWHERE)
+            cell += 1
     layout.write_int64(layout.step_count(places), count)
     every = ~np.uint64(0)
     layout.set_step_after(step, after)
