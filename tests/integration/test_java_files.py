@@ -1,9 +1,13 @@
 """`ElementFiles`: large elements as files in memory, which die with their JVM."""
 
+import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from strandline_flink.handles import LARGE_BYTES, Handles
 from tests.integration.java_runner import TIMEOUT_S, command, lines
@@ -67,6 +71,25 @@ def test_killed_jvm_leaves_a_folder_that_the_next_one_removes(tmp_path: Path) ->
             assert Path(living[1:]).exists()
             assert Path(next_one[1:]).exists()
     assert foreign.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what is another user's")
+def test_what_another_user_calls_an_orphan_stays(tmp_path: Path) -> None:
+    process_ids = re.sub(r"\D", "", str(Path("/proc/self/ns/pid").readlink()))
+    orphan, folder, link, target = (
+        tmp_path / name
+        for name in (*(f"strandline-{process_ids}-1-{n}-1" for n in (7, 8, 9)), "target")
+    )
+    for path in (orphan, folder, target):
+        path.mkdir()
+        (path / "file").touch()
+    os.chown(folder, 65_534, 65_534)
+    link.symlink_to(target)
+    with handing_over(tmp_path, LARGE_BYTES) as (process, _):
+        process.communicate(timeout=TIMEOUT_S)
+    assert not orphan.exists()
+    assert (folder / "file").exists()
+    assert (target / "file").exists()
 
 
 def test_an_element_goes_through_grpc_where_no_space_is_left(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -11,6 +12,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.UserPrincipal;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
@@ -47,10 +49,11 @@ final class ElementFiles {
     /** Makes a folder, and removes those of dead processes. */
     static ElementFiles make() throws IOException {
         Path root = root();
-        sweep(root);
         long pid = ProcessHandle.current().pid();
         String owner = String.format("strandline-%d-%d-%d-", processIds(), pid, startTime(pid));
-        return new ElementFiles(Files.createTempDirectory(root, owner)); // with mode 0700
+        Path folder = Files.createTempDirectory(root, owner); // with mode 0700
+        sweep(root, Files.getOwner(folder));
+        return new ElementFiles(folder);
     }
 
     /** The handle of a large element, now in a file; the element itself if there is no space. */
@@ -105,27 +108,33 @@ final class ElementFiles {
         }
     }
 
-    private static void sweep(Path root) throws IOException {
+    private static void sweep(Path root, UserPrincipal user) {
         try (DirectoryStream<Path> folders = Files.newDirectoryStream(root, "strandline-*")) {
             for (Path each : folders) {
-                if (isOrphan(each)) {
+                if (isOrphan(each, user)) {
                     LOGGER.info("{} was left by a process that is gone", each);
                     removeFolder(each);
                 }
             }
+        } catch (IOException | DirectoryIteratorException e) {
+            LOGGER.warn("{} is not looked through: {}", root, e.toString());
         }
     }
 
-    /** A container may share the folder but not the process ids: then they tell nothing. */
-    private static boolean isOrphan(Path folder) {
+    /**
+     * A container may share the folder but not the process ids: then they tell nothing. What is
+     * another user's could become a link to anywhere before it is removed.
+     */
+    private static boolean isOrphan(Path folder, UserPrincipal user) {
         Matcher name = NAME.matcher(folder.getFileName().toString());
         try {
             return name.matches()
                     && Long.parseLong(name.group(1)) == processIds()
                     && Long.parseLong(name.group(3)) != startTime(Long.parseLong(name.group(2)))
-                    && Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS);
+                    && Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)
+                    && Files.getOwner(folder, LinkOption.NOFOLLOW_LINKS).equals(user);
         } catch (IOException e) {
-            return false; // its process is ending now
+            return false; // its process is ending now, or another one removes it
         }
     }
 
