@@ -52,7 +52,7 @@ def spec_of(name: str, columns: dict[str, str]) -> Spec:
 
 
 def _criteo(lines: Iterator[str]) -> Iterator[Event]:
-    for label, *cells in csv.reader(lines, delimiter="\t"):
+    for label, *cells in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
         numbers = {f"n{i}": float(cell) for i, cell in enumerate(cells[:13]) if cell}
         categories = {f"c{i}": cell for i, cell in enumerate(cells[13:39]) if cell}
         yield {"label": int(label), **numbers, **categories}
