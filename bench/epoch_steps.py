@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.base import read_spec
 from strandline.block import Span
 from strandline.commit import commit
 from strandline.committable import committable_from
@@ -30,7 +29,7 @@ from strandline.replica import Replica
 from strandline.shards import Shard
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline.store.chain import read_manifest
+from strandline.store.chain import read_manifest, read_spec
 from strandline.tables import TableDelta
 from strandline.transaction import open_stream
 from strandline.worker_delta import WorkerDelta

@@ -20,7 +20,6 @@ from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import Manifest, TrainBody
 from strandline.shards import WHOLE, Shard, shard_table
-from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
 from strandline.tables import (
@@ -37,11 +36,6 @@ FORMAT: Final = "1"
 METADATA_KEYS: Final = {"digest", "format", "manifest", "version"}
 
 _log = logging.getLogger(__name__)
-
-
-def read_spec(store: Store) -> Spec:
-    """Return the spec that the store's head names."""
-    return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
 
 
 def read_changes(

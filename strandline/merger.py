@@ -6,7 +6,6 @@ from time import perf_counter_ns
 
 from msgspec import structs
 
-from strandline.base import read_spec
 from strandline.block import Span
 from strandline.delta import DeltaFile, ModelChanges
 from strandline.learners.base import Learner
@@ -24,6 +23,7 @@ from strandline.prepared import (
 from strandline.replica import Replica
 from strandline.shards import WHOLE, Shard
 from strandline.store.base import Store
+from strandline.store.chain import read_spec
 from strandline.tables import Changes, Parameters, TableSchema
 from strandline.worker_delta import WorkerDelta
 

@@ -8,7 +8,6 @@ whenever commits take longer than epochs.
 import logging
 from collections.abc import Mapping, Sequence
 
-from strandline.base import read_spec
 from strandline.block import Block, Mark, Span, join_spans
 from strandline.epoch import Epoch, Part
 from strandline.errors import StoreUnavailable, TooManyRejected
@@ -19,7 +18,7 @@ from strandline.manifest import Manifest, Prequential
 from strandline.prequential import add_sums, is_finite
 from strandline.replica import Replica
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
+from strandline.store.chain import read_manifest, read_spec
 from strandline.tables import TableDelta
 from strandline.worker_delta import WorkerDelta
 
