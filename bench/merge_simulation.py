@@ -8,7 +8,6 @@ last one, of which the worker has its own delta only. Flink's timing is mostly t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -23,8 +22,6 @@ from strandline.tables import Changes, DenseTable, Table, TableDelta
 
 Rule = Callable[[Ftrl, Table, Sequence[Part], int], Changes]
 """(learner, merger's parameters, parts, events of the epoch) -> change."""
-
-LOSS_DIVERGED: Final = 0.8  # of a constant 1/2: .693
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from strandline.transaction import open_stream
 
 EVENTS: Final = 20_000
 CALL_EVENTS: Final = 4096
-CALLS: Final = 20
 VERSION_ROWS: Final = 100_000
 VERSIONS_PER_S: Final = 10
 
