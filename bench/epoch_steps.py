@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.block import Span
+from strandline.changes import TableDelta
 from strandline.commit import commit
 from strandline.committable import committable_from
 from strandline.delta import DeltaFile
@@ -30,7 +31,6 @@ from strandline.shards import Shard
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.chain import read_manifest, read_spec
-from strandline.tables import TableDelta
 from strandline.transaction import open_stream
 from strandline.worker_delta import WorkerDelta
 

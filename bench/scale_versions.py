@@ -29,13 +29,13 @@ import numpy as np
 
 from bench.output import finish, parser, progress, table
 from strandline.canonical import canonical_json
+from strandline.changes import Changes
 from strandline.commit import commit
 from strandline.compactor import Compactor
 from strandline.delta import DeltaFile
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_spec
-from strandline.tables import Changes
 from strandline.transaction import open_stream
 
 Writer: TypeAlias = Callable[[Store], Iterator[int]]

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from strandline.canonical import sha256_hex
+from strandline.changes import Changes
 from strandline.delta import DeltaFile, ModelChanges, Schemas
 from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
@@ -22,14 +23,7 @@ from strandline.manifest import Manifest, TrainBody
 from strandline.shards import WHOLE, Shard, shard_table
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
-from strandline.tables import (
-    Changes,
-    DenseTable,
-    Parameters,
-    Table,
-    TableSchema,
-    apply_changes,
-)
+from strandline.tables import DenseTable, Parameters, Table, TableSchema, apply_changes
 from strandline.tensors import Tensors, decode, encode
 
 FORMAT: Final = "1"

@@ -30,6 +30,7 @@ from typing import Final, Self
 import numpy as np
 
 from strandline.block import Block, Mark, Span
+from strandline.changes import Changes
 from strandline.clock import wall_clock_ms
 from strandline.commit import commit
 from strandline.committable import committable_from
@@ -42,7 +43,6 @@ from strandline.prepared import Prepared, join_shards
 from strandline.records import Records
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest, read_spec
-from strandline.tables import Changes
 from strandline.worker import Worker
 
 PARTITION: Final = 0

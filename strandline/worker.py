@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from strandline.block import Block, Mark, Span, join_spans
+from strandline.changes import TableDelta
 from strandline.epoch import Epoch, Part
 from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.features import Decoder
@@ -19,7 +20,6 @@ from strandline.prequential import add_sums, is_finite
 from strandline.replica import Replica
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest, read_spec
-from strandline.tables import TableDelta
 from strandline.worker_delta import WorkerDelta
 
 _log = logging.getLogger(__name__)

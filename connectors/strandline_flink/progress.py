@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from strandline.cli.figures import log_loss
 from strandline.manifest import Manifest, TrainBody
 from strandline.store import Store
 from strandline.store.chain import read_manifest
@@ -57,9 +58,9 @@ class Progress:
     def log_loss(self) -> dict[str, float]:
         """Mean log-loss per learner, of predictions made before each event was learned."""
         return {
-            name: sums.log_loss / sums.weight
+            name: loss
             for name, sums in self.total.prequential.items()
-            if sums.weight and sums.log_loss is not None
+            if (loss := log_loss(sums)) is not None
         }
 
     def summary(self) -> dict[str, Any]:

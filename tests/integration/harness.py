@@ -19,8 +19,8 @@ from strandline.manifest import OpenBody, TrainBody
 from strandline.model import open_model
 from strandline.store import Store, open_store
 from strandline.store.chain import log, verify_chain
+from strandline.totals import Totals, add_totals, totals_of
 from strandline_flink.dev.broker import Broker
-from strandline_flink.progress import Progress
 from tests.streams import CLICKS
 
 START_TIMEOUT_S = 90.0  # two cores may be shared with other tests
@@ -252,27 +252,28 @@ def items_of(values: Sequence[bytes]) -> tuple[Items, int]:
     return {item: (events[item], clicks[item]) for item in events}, rejected
 
 
-def check_exact(broker: Broker, topic: str, store_url: str) -> Progress:
+def check_exact(broker: Broker, topic: str, store_url: str) -> Totals:
     """Every event of the topic is in exactly one version, and counted there.
 
-    Returns the sums over all versions of the stream.
+    Returns the totals of all versions of the stream.
     """
     store = open_store(store_url)
     verify_chain(store, files=True)
-    sums = Progress(store, "events", "")
+    bodies: list[TrainBody] = []
     seen: Counter[tuple[int, int]] = Counter()
     for manifest in log(store, newest_first=False):
         body = manifest.body
         if not isinstance(body, TrainBody) or manifest.stream != "events":
             continue
-        sums.add(body)
+        bodies.append(body)
         for delta in body.deltas:
             for partition, first, end in delta.spans:
                 seen.update((partition, offset) for offset in range(first, end))
     events = read_all(broker, topic)
     assert seen == Counter((partition, offset) for partition, offset, _ in events)
     items, rejected = items_of([value for _, _, value in events])
-    assert (sums.events, sums.rejected, sums.refused) == (len(events), rejected, 0)
+    total = add_totals(totals_of(body) for body in bodies)
+    assert (total.events, total.rejected, total.refused) == (len(events), rejected, 0)
     model = open_model(store)
     assert {item: model.count(item, "popularity") for item in items} == items
-    return sums
+    return total
