@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.base import read_spec
 from strandline.block import Span
+from strandline.changes import TableDelta
 from strandline.commit import commit
 from strandline.committable import committable_from
 from strandline.delta import DeltaFile
@@ -30,8 +30,7 @@ from strandline.replica import Replica
 from strandline.shards import Shard
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline.store.chain import read_manifest
-from strandline.tables import TableDelta
+from strandline.store.chain import read_manifest, read_spec
 from strandline.transaction import open_stream
 from strandline.worker_delta import WorkerDelta
 

@@ -12,7 +12,6 @@ time, as their producer's rate is constant. An event's age has five parts:
 - adopt: until a reader serves the version
 """
 
-import sys
 import tempfile
 import threading
 import time
@@ -23,8 +22,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import output
 from bench.job import Job
+from bench.output import finish, parser, progress, table
 from bench.traffic import Traffic, prepared
 from strandline.manifest import Manifest, TrainBody
 from strandline.reader import Reader
@@ -86,12 +85,12 @@ class Serving:
             self.swaps.append((version, time.time_ns() / 1e6))
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Measure every combination and report."""
-    parser = output.parser(__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="per combination")
-    parser.add_argument("--mode", default="auto", help="where the job's Python runs")
-    args = parser.parse_args(arguments)
+    arguments = parser(__doc__)
+    arguments.add_argument("--seconds", type=float, default=30.0, help="per combination")
+    arguments.add_argument("--mode", default="auto", help="where the job's Python runs")
+    args = arguments.parse_args()
     combinations = BRIEF if args.brief else [(c, r) for c in CHECKPOINTS_MS for r in RATES]
     seconds = 4.0 if args.brief else args.seconds
     rows: list[dict[str, Any]] = []
@@ -100,13 +99,13 @@ def main(arguments: list[str]) -> None:
         prepared(folder / "traffic")
         with Broker(folder / "broker") as broker:
             for checkpoint_ms, rate in combinations:
-                output.progress(f"checkpoints every {checkpoint_ms} ms, {rate} events/s")
+                progress(f"checkpoints every {checkpoint_ms} ms, {rate} events/s")
                 where = folder / f"{checkpoint_ms}-{rate}"
                 options = (f"--checkpoint={checkpoint_ms}ms", f"--mode={args.mode}")
                 row = measure(broker, where, rate, seconds, *options)
                 rows.append({"checkpoint_ms": checkpoint_ms, **row})
-                output.progress(f"serve p95 {row['serve_ms']['p95']} ms")
-    output.finish("freshness", {"runs": rows, "seconds": seconds}, table(rows), args)
+                progress(f"serve p95 {row['serve_ms']['p95']} ms")
+    finish("freshness", {"runs": rows, "seconds": seconds}, to_table(rows), args)
 
 
 def measure(
@@ -200,7 +199,7 @@ def percentiles(values: Floats, weights: Floats) -> dict[str, float]:
     return {name: round(float(value), 1) for name, value in zip(SHARES, found, strict=True)}
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def to_table(rows: list[dict[str, Any]]) -> str:
     """Return the Markdown table; parts are medians."""
     head = ["checkpoints, events/s", "publish p50 / p95 / p99 / max", "serve p50 / p95 / p99 / max"]
     lines = [
@@ -213,8 +212,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return output.table([*head, *(name.replace("_", " ") for name in PARTS)], lines)
+    return table([*head, *(name.replace("_", " ") for name in PARTS)], lines)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

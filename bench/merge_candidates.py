@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 
 from bench.merge_simulation import Rule
+from strandline.changes import Changes
 from strandline.learners.ftrl import Ftrl
 from strandline.merge import Part, merge_table
 from strandline.merge.gathering import gather_deltas
 from strandline.merge.rules import matched_share
-from strandline.tables import Changes, Table
+from strandline.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

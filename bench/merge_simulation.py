@@ -8,23 +8,21 @@ last one, of which the worker has its own delta only. Flink's timing is mostly t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from bench.learning_streams import select
+from strandline.changes import Changes, TableDelta
 from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.manifest import Prequential
 from strandline.merge import Part
 from strandline.prequential import add_sums, prequential_sums
 from strandline.spec import FtrlSpec
-from strandline.tables import Changes, DenseTable, Table, TableDelta
+from strandline.tables import DenseTable, Table
 
 Rule = Callable[[Ftrl, Table, Sequence[Part], int], Changes]
 """(learner, merger's parameters, parts, events of the epoch) -> change."""
-
-LOSS_DIVERGED: Final = 0.8  # of a constant 1/2: .693
 
 
 @dataclass(frozen=True, slots=True)

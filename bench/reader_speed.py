@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 
 from bench.events import SPEC, lines
 from bench.figures import ratio, summary
-from strandline.base import read_spec
+from strandline.changes import Changes
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.model import EventReader, Model
 from strandline.reader import Reader
 from strandline.spec import Spec
-from strandline.store import create_store
+from strandline.store import create_store, read_spec
 from strandline.store.posix import PosixStore
-from strandline.tables import Changes, DenseTable
+from strandline.tables import DenseTable
 from strandline.transaction import open_stream
 
 EVENTS: Final = 20_000
 CALL_EVENTS: Final = 4096
-CALLS: Final = 20
 VERSION_ROWS: Final = 100_000
 VERSIONS_PER_S: Final = 10
 

@@ -4,7 +4,6 @@
 - taskmanager: the one that runs the job on a cluster, with a spare one or with one started then
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,8 +12,9 @@ from typing import Any, Final
 
 import psutil
 
-from bench import figures, output
+from bench.figures import summary
 from bench.job import Job
+from bench.output import cell, finish, parser, progress, table
 from bench.traffic import Traffic, prepared
 from strandline_flink import flink_rest
 from strandline_flink.dev.broker import Broker
@@ -31,12 +31,12 @@ BRIEF: Final = (("job", "thread"),)
 Step = Callable[[], None]
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Kill, wait, repeat; report."""
-    parser = output.parser(__doc__)
-    parser.add_argument("--kills", type=int, default=10, help="of each kind")
-    parser.add_argument("--only", default="", help="a kind, a mode, or both: spare thread")
-    args = parser.parse_args(arguments)
+    arguments = parser(__doc__)
+    arguments.add_argument("--kills", type=int, default=10, help="of each kind")
+    arguments.add_argument("--only", default="", help="a kind, a mode, or both: spare thread")
+    args = arguments.parse_args()
     kinds = BRIEF if args.brief else [(k, m) for k in ("job", "spare", "none") for m in MODES]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="strandline-bench-") as name:
@@ -46,12 +46,12 @@ def main(arguments: list[str]) -> None:
             for kind, mode in kinds:
                 if not set(args.only.split()) <= {kind, mode} or mode != chosen(mode).name:
                     continue
-                output.progress(f"{kind}, {mode} mode")
+                progress(f"{kind}, {mode} mode")
                 measure = job_killed if kind == "job" else taskmanager_killed
                 where = folder / f"{kind}-{mode}"
                 found = measure(broker, where, f"--mode={mode}", 1 if args.brief else args.kills)
                 rows.append({"killed": kind, "mode": mode, **found})
-    output.finish("recovery", {"rows": rows}, table(rows), args)
+    finish("recovery", {"rows": rows}, to_table(rows), args)
 
 
 def job_killed(broker: Broker, folder: Path, mode: str, kills: int) -> dict[str, Any]:
@@ -115,13 +115,13 @@ def killed_again(job: Job, kill: Step, kills: int, then: Step = lambda: None) ->
             version = job.wait_for_trained(opening)
             opened.append(round(made_s(job, opening) - killed_s, 2))
             recovered.append(round(made_s(job, version) - killed_s, 2))
-            output.progress(f"open after {opened[-1]} s, version after {recovered[-1]} s")
+            progress(f"open after {opened[-1]} s, version after {recovered[-1]} s")
             then()
             version = job.wait_for_trained(job.store.head(version), SETTLED_VERSIONS)
         job.stop()
     return {
-        "open_s": figures.summary(opened),
-        "version_s": figures.summary(recovered),
+        "open_s": summary(opened),
+        "version_s": summary(recovered),
         "version_p95_s": sorted(recovered)[-(-95 * kills // 100) - 1],
         "versions_s": recovered,
     }
@@ -133,21 +133,21 @@ def made_s(job: Job, version: int) -> float:
     return (Path(job.store.url) / "versions" / name[:6] / f"{name}.json").stat().st_ctime
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def to_table(rows: list[dict[str, Any]]) -> str:
     """Return the Markdown table."""
     words = {
         "job": "the job's processes, same command again",
         "spare": "a TaskManager, a spare one running",
         "none": "a TaskManager, one started after it",
     }
-    return output.table(
+    return table(
         ["killed", "mode", "stream open again, s", "first new version, s", "p95, s"],
         [
             [
                 words[row["killed"]],
                 row["mode"],
-                output.cell(row["open_s"], ".1f"),
-                output.cell(row["version_s"], ".1f"),
+                cell(row["open_s"], ".1f"),
+                cell(row["version_s"], ".1f"),
                 f"{row['version_p95_s']:.1f}",
             ]
             for row in rows
@@ -156,4 +156,4 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

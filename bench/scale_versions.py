@@ -28,15 +28,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bench.output import finish, parser, progress, table
-from strandline.base import read_spec
 from strandline.canonical import canonical_json
+from strandline.changes import Changes
 from strandline.commit import commit
 from strandline.compactor import Compactor
 from strandline.delta import DeltaFile
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.spec import Spec
-from strandline.store import Store, create_store
-from strandline.tables import Changes
+from strandline.store import Store, create_store, read_spec
 from strandline.transaction import open_stream
 
 Writer: TypeAlias = Callable[[Store], Iterator[int]]
@@ -71,7 +70,7 @@ HEAD = (
 OPEN = """
 import json, sys, time
 from strandline.model import open_model
-from strandline.store import open_store
+from strandline.store import open_store, read_spec
 for _ in range(2):
     started = time.perf_counter()
     store = open_store(sys.argv[1])

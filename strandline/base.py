@@ -14,34 +14,22 @@ from typing import Final
 import numpy as np
 
 from strandline.canonical import sha256_hex
+from strandline.changes import Changes
 from strandline.delta import DeltaFile, ModelChanges, Schemas
 from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import Manifest, TrainBody
 from strandline.shards import WHOLE, Shard, shard_table
-from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
-from strandline.tables import (
-    Changes,
-    DenseTable,
-    Parameters,
-    Table,
-    TableSchema,
-    apply_changes,
-)
+from strandline.tables import DenseTable, Parameters, Table, TableSchema, apply_changes
 from strandline.tensors import Tensors, decode, encode
 
 FORMAT: Final = "1"
 METADATA_KEYS: Final = {"digest", "format", "manifest", "version"}
 
 _log = logging.getLogger(__name__)
-
-
-def read_spec(store: Store) -> Spec:
-    """Return the spec that the store's head names."""
-    return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
 
 
 def read_changes(

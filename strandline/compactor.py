@@ -15,13 +15,12 @@ from strandline.base import (
     parameters_at,
     read_base,
     read_changes,
-    read_spec,
 )
 from strandline.errors import StoreDamaged, WrongUsage
 from strandline.garbage import durable_head, find_garbage
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.store.base import Store
-from strandline.store.chain import manifest_bytes, read_manifest
+from strandline.store.chain import manifest_bytes, read_manifest, read_spec
 from strandline.tables import apply_changes
 
 POLL_S: Final = 1.0

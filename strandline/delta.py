@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from strandline.canonical import canonical_json
+from strandline.changes import Changes
 from strandline.errors import DeltaDamaged, StoreDamaged
 from strandline.limits import SHARDS_MAX
 from strandline.shards import WHOLE, Shard
-from strandline.tables import Changes, TableSchema
+from strandline.tables import TableSchema
 from strandline.tensors import Tensors, decode, encode
 
 FORMAT: Final = "1"

@@ -14,6 +14,7 @@ import msgspec
 from strandline.delta import read_origin
 from strandline.errors import FileMissing, StoreDamaged
 from strandline.manifest import Manifest, StreamEntry
+from strandline.rejects import read_rejects
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import manifest_bytes, read_manifest, references_of
 
@@ -25,14 +26,6 @@ class StagedFile(NamedTuple):
 
     kind: FileKind
     sha256: str
-
-
-class _RejectedAt(msgspec.Struct):
-    partition: int
-    offset: int
-
-
-_REJECTED_AT: Final = msgspec.json.Decoder(_RejectedAt)
 
 
 def staged_data(store: Store) -> list[StagedFile]:
@@ -94,9 +87,9 @@ def _rejects_are_settled(data: bytes, streams: Mapping[str, StreamEntry]) -> boo
     Nor do they name their run: another run may reject the same events, and name the same file.
     """
     first: dict[str, int] = {}
-    for at in map(_REJECTED_AT.decode, data.splitlines()):
-        partition = str(at.partition)
-        first[partition] = min(at.offset, first.get(partition, at.offset))
+    for event in read_rejects(data):
+        partition = str(event.partition)
+        first[partition] = min(event.offset, first.get(partition, event.offset))
     return all(_is_past(entry, first) for entry in streams.values())
 
 

@@ -1,15 +1,16 @@
 """The run without Flink: worker, merger and commit in one process, over an iterable of events."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import islice
+from typing import Self
 
 from strandline.clock import wall_clock_ms
 from strandline.errors import SourceBehind, WrongUsage
-from strandline.manifest import Prequential, TrainBody
-from strandline.prequential import add_sums
+from strandline.manifest import Prequential
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
+from strandline.totals import Totals, add_totals, totals_of
 from strandline.transaction import Stream, open_stream
 
 
@@ -24,31 +25,28 @@ class Summary:
     stream: str
     version: int
     skipped: int
-    epochs: int = 0
-    events: int = 0
-    learned: int = 0
-    refused: int = 0
-    rejected: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    prequential: Mapping[str, Prequential] = field(default_factory=dict)
+    epochs: int
+    events: int
+    learned: int
+    refused: int
+    rejected: int
+    reasons: Mapping[str, int]
+    prequential: Mapping[str, Prequential]
 
-    def after(self, version: int, body: TrainBody) -> "Summary":
-        """Return the summary with one more version in it."""
-        reasons, sums = dict(self.reasons), dict(self.prequential)
-        for reason, count in body.rejects.reasons.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-        for name, part in body.prequential.items():
-            sums[name] = add_sums([sums[name], part]) if name in sums else part
-        return replace(
-            self,
-            version=version,
-            epochs=self.epochs + 1,
-            events=self.events + body.counts.events,
-            learned=self.learned + body.counts.learned,
-            refused=self.refused + body.counts.refused,
-            rejected=self.rejected + body.counts.rejected,
-            reasons=reasons,
-            prequential=sums,
+    @classmethod
+    def of(cls, run: Stream, skipped: int, totals: Totals) -> Self:
+        """Return the summary of a run whose versions have these totals."""
+        return cls(
+            stream=run.name,
+            version=run.version,
+            skipped=skipped,
+            epochs=totals.versions,
+            events=totals.events,
+            learned=totals.learned,
+            refused=totals.refused,
+            rejected=totals.rejected,
+            reasons=totals.reasons,
+            prequential=totals.prequential,
         )
 
 
@@ -102,16 +100,14 @@ def learn(
     run = open_stream(store, stream, source, takeover=takeover, clock_ms=clock_ms)
     left = iter(records)
     _skip(left, run)
-    summary = Summary(stream, run.version, skipped=run.position)
+    skipped, totals = run.position, Totals()
     while events := list(islice(left, epoch_events)):
         with run.begin() as transaction:
             transaction.learn(events)
-        body = read_manifest(store, run.version).body
-        assert isinstance(body, TrainBody), "a commit is a version of kind train"
-        summary = summary.after(run.version, body)
+        totals = add_totals((totals, totals_of(read_manifest(store, run.version).body)))
         if progress is not None:
-            progress(summary)
-    return summary
+            progress(Summary.of(run, skipped, totals))
+    return Summary.of(run, skipped, totals)
 
 
 def _skip(records: Iterator[bytes], run: Stream) -> None:

@@ -6,8 +6,8 @@ from time import perf_counter_ns
 
 from msgspec import structs
 
-from strandline.base import read_spec
 from strandline.block import Span
+from strandline.changes import Changes
 from strandline.delta import DeltaFile, ModelChanges
 from strandline.learners.base import Learner
 from strandline.learners.loading import make_learners, schemas_of
@@ -24,7 +24,8 @@ from strandline.prepared import (
 from strandline.replica import Replica
 from strandline.shards import WHOLE, Shard
 from strandline.store.base import Store
-from strandline.tables import Changes, Parameters, TableSchema
+from strandline.store.chain import read_spec
+from strandline.tables import Parameters, TableSchema
 from strandline.worker_delta import WorkerDelta
 
 

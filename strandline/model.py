@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.base import parameters_at, read_spec
+from strandline.base import parameters_at
 from strandline.errors import EventRejected, SpecError, StoreError
 from strandline.features import Batch, Decoder, category_key, field_seed
 from strandline.learners.decayed_counts import DecayedCounts
@@ -15,7 +15,7 @@ from strandline.learners.loading import make_learners
 from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.spec import CountsSpec, SklearnSpec, Spec
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
+from strandline.store.chain import read_manifest, read_spec
 from strandline.tables import Parameters
 
 Event = bytes | Mapping[str, Any]

@@ -72,13 +72,6 @@ OpenDecision = (
 )
 
 
-def find_open(store: Store, stream: str, key: OpenKey) -> OpenFound | None:
-    """Return the stream's open of this key, None if there is none."""
-    read = partial(manifest_bytes, store)
-    entry = parse_manifest(read(store.head())).streams.get(stream)
-    return None if entry is None else _find(entry, _opens(entry, read, stream), stream, key)
-
-
 def check_one_stream(store: Store, stream: str, one_stream: tuple[str, ...]) -> None:
     """Raise `SecondStream` if `append_open` would: for those who open elsewhere, later."""
     streams = parse_manifest(manifest_bytes(store, store.head())).streams

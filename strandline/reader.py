@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.base import is_covered, parameters_at, read_changes, read_spec
+from strandline.base import is_covered, parameters_at, read_changes
 from strandline.delta import ModelChanges
 from strandline.errors import FileMissing, StoreDamaged, WrongUsage
 from strandline.features import Batch
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.model import Event, EventReader, Model, Predictions
 from strandline.store.base import Store
-from strandline.store.chain import find_manifest, read_manifest
+from strandline.store.chain import find_manifest, read_manifest, read_spec
 from strandline.tables import Parameters, apply_changes
 
 TAKE_UP_BYTES_MAX: Final = 64 << 20

@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from strandline.base import is_covered, parameters_at, read_changes
+from strandline.changes import Changes, TableDelta, Values, same_changes
 from strandline.delta import ModelChanges
 from strandline.errors import FileMissing
 from strandline.learners.base import Learner
@@ -16,15 +17,7 @@ from strandline.shards import WHOLE, Shard
 from strandline.sorted_rows import ABSENT, Rows, locate_rows, union_of_rows
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest
-from strandline.tables import (
-    Changes,
-    Parameters,
-    TableDelta,
-    Values,
-    apply_changes,
-    apply_to_rows,
-    same_changes,
-)
+from strandline.tables import Parameters, apply_changes, apply_to_rows
 
 Key = TypeVar("Key")
 

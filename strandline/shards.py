@@ -12,8 +12,9 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
+from strandline.changes import Changes, Values
 from strandline.sorted_rows import Rows
-from strandline.tables import Changes, Table, TableSchema, Values, empty_table
+from strandline.tables import Table, TableSchema, empty_table
 
 
 class Shard(NamedTuple):

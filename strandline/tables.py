@@ -1,11 +1,10 @@
-"""Parameters as tables of rows, changes of them, and how a change is applied.
+"""Parameters as tables of rows, and how a change of rows is applied.
 
 A row id is an unsigned integer (a hashed slot or a hashed key), a row a short vector of one
 declared type. An absent row reads as zero, so a table is a function of its non-zero rows alone.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
 import msgspec
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 
 from strandline import row_index, row_kernels
 from strandline.arrays import read_only, zeros
+from strandline.changes import Changes, Values
 from strandline.sorted_rows import ABSENT, Rows, locate_rows
-
-Values = NDArray[Any]
 
 Operation = Literal["add", "max", "set"]
 """What a change does to a row: adds to it, raises it element by element, or takes its place."""
@@ -85,52 +83,6 @@ class TableSchema(msgspec.Struct, frozen=True):
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Change per row: what a delta file holds of one table.
-
-    `rows` are sorted and unique; `values` [n, width] in the table's dtype are what the table's
-    operation takes: what is added, or the largest value seen, or the new row.
-    """
-
-    rows: Rows
-    values: Values
-
-    @property
-    def finite(self) -> bool:
-        """Whether every number is finite."""
-        return bool(np.isfinite(self.values).all())
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes that the arrays take."""
-        return self.rows.nbytes + self.values.nbytes
-
-
-@dataclass(frozen=True, slots=True)
-class TableDelta(Changes):
-    """What one worker learned in one table: changes, and the per-row sums that its rule needs.
-
-    `stats` are arrays [n]; ftrl under rule `matched` has ``start`` float32 (the weight before the
-    epoch), ``dw`` float32 (its change), ``contraction`` float32 (T_j) and ``touches`` uint32 (k_j).
-    `before` are the rows' values [n, width] when the epoch began, of a learner that remembers them;
-    they stay with the worker.
-    """
-
-    stats: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    before: Values | None = None
-
-    @property
-    def finite(self) -> bool:
-        """Whether every number that changes anything is finite, the stats' too."""
-        return all(bool(np.isfinite(a).all()) for a in (self.values, *self.stats.values()))
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes that the merger gets, the stats' too."""
-        return sum(a.nbytes for a in (self.rows, self.values, *self.stats.values()))
-
-
 class Table(Protocol):
     """Rows of one schema. `add` and `assign` take sorted unique rows; `gather` any rows."""
 
@@ -190,20 +142,6 @@ def _raised(before: Values, values: Values) -> Values:
     # np.maximum may pick either of 0.0 and -0.0; everybody must hold the same bits.
     raised: Values = np.where(values > before, values, before)
     return raised
-
-
-def same_changes(one: Mapping[str, Changes], other: Mapping[str, Changes]) -> bool:
-    """Return whether both change the same rows of the same tables by the same bits."""
-    changed = [{name for name, change in each.items() if len(change.rows)} for each in (one, other)]
-    return changed[0] == changed[1] and all(
-        np.array_equal(one[name].rows, other[name].rows)
-        and np.array_equal(_bits(one[name].values), _bits(other[name].values))
-        for name in changed[0]
-    )
-
-
-def _bits(values: Values) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
 
 
 class DenseTable:

@@ -29,8 +29,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from strandline.base import read_spec
 from strandline.block import Block, Mark, Span
+from strandline.changes import Changes
 from strandline.clock import wall_clock_ms
 from strandline.commit import commit
 from strandline.committable import committable_from
@@ -42,8 +42,7 @@ from strandline.opening import append_open
 from strandline.prepared import Prepared, join_shards
 from strandline.records import Records
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
-from strandline.tables import Changes
+from strandline.store.chain import read_manifest, read_spec
 from strandline.worker import Worker
 
 PARTITION: Final = 0

@@ -8,8 +8,8 @@ whenever commits take longer than epochs.
 import logging
 from collections.abc import Mapping, Sequence
 
-from strandline.base import read_spec
 from strandline.block import Block, Mark, Span, join_spans
+from strandline.changes import TableDelta
 from strandline.epoch import Epoch, Part
 from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.features import Decoder
@@ -19,8 +19,7 @@ from strandline.manifest import Manifest, Prequential
 from strandline.prequential import add_sums, is_finite
 from strandline.replica import Replica
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
-from strandline.tables import TableDelta
+from strandline.store.chain import read_manifest, read_spec
 from strandline.worker_delta import WorkerDelta
 
 _log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from msgspec import structs
 
 from strandline.block import Span
 from strandline.canonical import canonical_json
+from strandline.changes import TableDelta
 from strandline.errors import DeltaDamaged
 from strandline.manifest import Prequential
 from strandline.shards import Shard
 from strandline.structs import ready
-from strandline.tables import TableDelta
 from strandline.tensors import Tensors, decode, encode
 
 _HEADER: Final = "header"

@@ -5,10 +5,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from strandline.manifest import Manifest, Prequential, TrainBody
-from strandline.prequential import add_sums
+from strandline.cli.figures import log_loss
+from strandline.manifest import Manifest, TrainBody
 from strandline.store import Store
 from strandline.store.chain import read_manifest
+from strandline.totals import Totals, add_totals, totals_of
 from strandline_flink.execution_mode import Mode
 
 WINDOW_S: Final = 5.0
@@ -16,7 +17,7 @@ WINDOW_S: Final = 5.0
 
 @dataclass(slots=True)
 class Progress:
-    """Sums over the versions of one run; `look` takes up those that are new."""
+    """Totals of the versions of one run; `look` takes up those that are new."""
 
     store: Store
     stream: str
@@ -26,16 +27,11 @@ class Progress:
     head: int = 0
     opened: int | None = None
     version: int | None = None
-    versions: int = 0
-    events: int = 0
-    learned: int = 0
-    rejected: int = 0
-    refused: int = 0
+    total: Totals = field(default_factory=Totals)
     positions: dict[str, int] = field(default_factory=dict)
     first_version_s: float | None = None
     newest_cut_ms: int = 0
     stopping: bool = False
-    _sums: dict[str, Prequential] = field(default_factory=dict)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def look(self) -> bool:
@@ -62,31 +58,31 @@ class Progress:
     def log_loss(self) -> dict[str, float]:
         """Mean log-loss per learner, of predictions made before each event was learned."""
         return {
-            name: sums.log_loss / sums.weight
-            for name, sums in self._sums.items()
-            if sums.weight and sums.log_loss is not None
+            name: loss
+            for name, sums in self.total.prequential.items()
+            if (loss := log_loss(sums)) is not None
         }
 
     def summary(self) -> dict[str, Any]:
         """The run as JSON."""
         seconds = time.monotonic() - self.started_s
         return {
-            "events": self.events,
-            "events_per_s": round(self.events / seconds, 1),
+            "events": self.total.events,
+            "events_per_s": round(self.total.events / seconds, 1),
             "first_version_s": self.first_version_s and round(self.first_version_s, 3),
-            "learned": self.learned,
+            "learned": self.total.learned,
             "log_loss": self.log_loss,
             "mode": self.mode and self.mode.name,
             "opened": self.opened,
             "positions": self.positions,
-            "refused": self.refused,
-            "rejected": self.rejected,
+            "refused": self.total.refused,
+            "rejected": self.total.rejected,
             "run": self.run,
             "seconds": round(seconds, 3),
             "store": self.store.url,
             "stream": self.stream,
             "version": self.version,
-            "versions": self.versions,
+            "versions": self.total.versions,
         }
 
     def _take(self, manifest: Manifest) -> bool:
@@ -101,17 +97,6 @@ class Progress:
         self.newest_cut_ms = manifest.time_ms
         if self.first_version_s is None:
             self.first_version_s = time.monotonic() - self.started_s
-        self.add(body)
-        return True
-
-    def add(self, body: TrainBody) -> None:
-        """Add one version's sums."""
+        self.total = add_totals((self.total, totals_of(body)))
         self._recent.append((time.monotonic(), body.counts.events))
-        self.versions += 1
-        self.events += body.counts.events
-        self.learned += body.counts.learned
-        self.rejected += body.counts.rejected
-        self.refused += body.counts.refused
-        for name, sums in body.prequential.items():
-            so_far = self._sums.get(name)
-            self._sums[name] = sums if so_far is None else add_sums((so_far, sums))
+        return True

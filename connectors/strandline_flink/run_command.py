@@ -113,9 +113,9 @@ class Announcements:
         if progress.stopping or progress.version == self._version:
             return
         first = progress.opened is not None and self._version is None
-        first_trained = progress.versions > 0 and self._versions == 0
+        first_trained = progress.total.versions > 0 and self._versions == 0
         if first or first_trained or time.monotonic() >= self._next_s:
-            self._version, self._versions = progress.version, progress.versions
+            self._version, self._versions = progress.version, progress.total.versions
             self._next_s = time.monotonic() + NEWS_EVERY_S
             err().print(line(progress))
 
@@ -132,14 +132,14 @@ def line(progress: Progress) -> str:
         return f"stream {progress.stream} is open at version {progress.opened}; waiting for events"
     parts = [
         f"version {progress.version}",
-        f"{count(progress.events)} events",
+        f"{count(progress.total.events)} events",
         f"{count(round(progress.events_per_s))} events/s",
         *(f"log-loss {name} {ratio(loss)}" for name, loss in progress.log_loss.items()),
     ]
-    if progress.rejected:
-        parts.append(f"{count(progress.rejected)} rejected")
-    if progress.refused:
-        parts.append(f"{count(progress.refused)} refused")
+    if progress.total.rejected:
+        parts.append(f"{count(progress.total.rejected)} rejected")
+    if progress.total.refused:
+        parts.append(f"{count(progress.total.refused)} refused")
     return " · ".join(parts)
 
 

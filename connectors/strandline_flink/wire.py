@@ -11,7 +11,8 @@ kind   from        payload
 ``D``  worker      a byte that is a shard's index, a worker's delta (`WorkerDelta.encode`)
 ``C``  cut         CUT: JSON of `Cut`
 ``Q``  merger      what one shard of several prepared (`PreparedShard.encode`)
-``P``  merger      what all shards prepared (`encode_prepared`)
+``P``  merger,     what all shards prepared (`encode_prepared`): the only merger's, or what joins
+       join        several
 ``A``  worker,     an account of an epoch: JSON of `Account`; becomes metrics and a line of the
        merger      log right behind the operator, and goes no further
 ``F``  any         a fatal error: JSON of `Fatal`; everybody passes it on, the writer ends the job

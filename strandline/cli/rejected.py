@@ -6,23 +6,8 @@ import msgspec
 
 from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.manifest import FileRef
+from strandline.rejects import read_rejects
 from strandline.store import Store
-from strandline.structs import ready
-
-
-class RejectedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of a rejects file; `bytes` are the first 4 KiB of the record."""
-
-    bytes: bytes
-    detail: str
-    length: int
-    offset: int
-    partition: int
-    reason: str
-    sha256: str
-
-
-ready(RejectedEvent)
 
 
 def rejected_events(store: Store, version: int, file: FileRef) -> list[dict[str, Any]]:
@@ -32,10 +17,7 @@ def rejected_events(store: Store, version: int, file: FileRef) -> list[dict[str,
     `StoreDamaged` if a line is not what it must be.
     """
     try:
-        events = [
-            msgspec.json.decode(line, type=RejectedEvent)
-            for line in store.read("rejects", file).splitlines()
-        ]
+        events = read_rejects(store.read("rejects", file))
     except FileMissing as error:
         if max(store.bases(), default=0) < version:
             raise

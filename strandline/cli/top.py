@@ -17,10 +17,11 @@ from strandline.cli.figures import figures_of
 from strandline.cli.output import err, out, print_json_line
 from strandline.cli.terminal import silent_controls
 from strandline.cli.top_view import line, picture
-from strandline.cli.watching import Seen, Watch, sums_of
+from strandline.cli.watching import Seen, Watch
 from strandline.errors import NoStore, StoreUnavailable
 from strandline.manifest import Manifest
 from strandline.store import open_store
+from strandline.totals import totals_of
 
 POLL_S: Final = 0.1
 FRAMES_PER_S: Final = 4
@@ -130,11 +131,11 @@ def print_lines(watch: Watch, stop: Stop) -> None:
 def document(manifest: Manifest, freshness_ms: int | None) -> dict[str, Any]:
     """A version for programs: the figures of `strandline log`, and what `top` adds."""
     entry = manifest.streams.get(manifest.stream or "")
-    sums = sums_of(manifest)
+    totals = totals_of(manifest.body)
     figures: dict[str, Any] = msgspec.to_builtins(figures_of(manifest))
     return figures | {
-        "bytes": sums.bytes,
-        "files": sums.files,
+        "bytes": totals.bytes,
+        "files": totals.files,
         "freshness_ms": freshness_ms,
         "positions": {} if entry is None else entry.positions,
     }

@@ -10,9 +10,10 @@ from rich.text import Text
 from strandline.cli.figures import calibration, log_loss, squared_error
 from strandline.cli.output import MISSING, age, byte_size, count, ratio
 from strandline.cli.version_view import by_number
-from strandline.cli.watching import RECENT_MS, Sums, Watch
+from strandline.cli.watching import RECENT_MS, Watch
 from strandline.clock import wall_clock_ms
 from strandline.manifest import Prequential
+from strandline.totals import Totals
 
 RUN_CHARS = 12
 
@@ -102,7 +103,7 @@ def line(watch: Watch) -> str:
     return " · ".join(parts)
 
 
-def qualities(recent: Sums, total: Sums) -> Iterator[Quality]:
+def qualities(recent: Totals, total: Totals) -> Iterator[Quality]:
     """Log-loss and calibration of probabilities, squared error of all other predictions."""
     for name, sums in sorted(total.prequential.items()):
         late = recent.prequential.get(name)
@@ -129,14 +130,14 @@ def rate(number: int, watch: Watch, digits: int = 0) -> str:
     return f"{number / watch.span_s:,.{digits}f}"
 
 
-def files_each(sums: Sums) -> str:
+def files_each(totals: Totals) -> str:
     """Delta files per commit."""
-    return f"{sums.files / sums.versions:,.1f}" if sums.versions else MISSING
+    return f"{totals.files / totals.versions:,.1f}" if totals.versions else MISSING
 
 
-def bytes_each(sums: Sums) -> str:
+def bytes_each(totals: Totals) -> str:
     """Bytes of delta files per commit."""
-    return byte_size(round(sums.bytes / sums.versions)) if sums.versions else MISSING
+    return byte_size(round(totals.bytes / totals.versions)) if totals.versions else MISSING
 
 
 def milliseconds(value_ms: int | None) -> str:

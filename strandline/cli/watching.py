@@ -1,33 +1,19 @@
-"""What `strandline top` has seen of a store: sums over its versions, in all and of late."""
+"""What `strandline top` has seen of a store: totals of its versions, in all and of late."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final, Self
 
 from strandline.clock import wall_clock_ms
-from strandline.manifest import Manifest, Prequential, StreamEntry, TrainBody
-from strandline.prequential import add_sums
+from strandline.manifest import Manifest, StreamEntry, TrainBody
 from strandline.store import Store
 from strandline.store.chain import read_manifest
+from strandline.totals import Totals, add_totals, totals_of
 
 RECENT_MS: Final = 10_000
 SPAN_MS_MIN: Final = 1000  # a rate over less says little
 TAKEN_MAX: Final = 1000  # versions per look, so that a long way behind stays responsive
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sums:
-    """Sums over versions; `versions` counts commits, `bytes` those of their delta files."""
-
-    versions: int = 0
-    events: int = 0
-    rejected: int = 0
-    refused: int = 0
-    files: int = 0
-    bytes: int = 0
-    prequential: Mapping[str, Prequential] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +22,7 @@ class Seen:
 
     manifest: Manifest
     at_ms: int
-    sums: Sums
+    totals: Totals
     freshness_ms: int | None
 
 
@@ -50,7 +36,7 @@ class Standing:
 
 @dataclass(slots=True)
 class Watch:
-    """Sums over the versions of a store from `since` on; `look` takes up those that are new.
+    """Totals of the versions of a store from `since` on; `look` takes up those that are new.
 
     `freshness_ms` is that of the newest commit that was seen to come, None before the first one.
     """
@@ -59,7 +45,7 @@ class Watch:
     since: int
     newest: Manifest
     began_ms: int
-    total: Sums = field(default_factory=Sums)
+    total: Totals = field(default_factory=Totals)
     streams: dict[str, Standing] = field(default_factory=dict)
     freshness_ms: int | None = None
     _recent: deque[Seen] = field(default_factory=deque)
@@ -91,9 +77,9 @@ class Watch:
         ]
 
     @property
-    def recent(self) -> Sums:
-        """Sums over the versions of the last RECENT_MS."""
-        return add(seen.sums for seen in self._of_late())
+    def recent(self) -> Totals:
+        """Totals of the versions of the last RECENT_MS."""
+        return add_totals(seen.totals for seen in self._of_late())
 
     @property
     def recent_freshness_ms(self) -> int | None:
@@ -110,9 +96,9 @@ class Watch:
         body, freshness_ms = manifest.body, None
         if live and isinstance(body, TrainBody) and body.event_time_ms[1] > 0:
             freshness_ms = self.freshness_ms = max(0, at_ms - body.event_time_ms[1])
-        seen = Seen(manifest, at_ms, sums_of(manifest), freshness_ms)
+        seen = Seen(manifest, at_ms, totals_of(body), freshness_ms)
         self.newest = manifest
-        self.total = add((self.total, seen.sums))
+        self.total = add_totals((self.total, seen.totals))
         name = manifest.stream
         if name is not None:
             self.streams[name] = Standing(manifest.streams[name], manifest.time_ms)
@@ -125,41 +111,3 @@ class Watch:
         while self._recent and self._recent[0].at_ms < oldest_ms:
             self._recent.popleft()
         return self._recent
-
-
-def sums_of(manifest: Manifest) -> Sums:
-    """Return the sums of one version; nothing but a commit has any."""
-    body = manifest.body
-    if not isinstance(body, TrainBody):
-        return Sums()
-    return Sums(
-        versions=1,
-        events=body.counts.events,
-        rejected=body.counts.rejected,
-        refused=body.counts.refused,
-        files=len(body.files),
-        bytes=sum(file.bytes for file in body.files),
-        prequential=body.prequential,
-    )
-
-
-def add(parts: Iterable[Sums]) -> Sums:
-    """Add sums of disjoint sets of versions, in the order given.
-
-    >>> add([Sums(versions=1, events=3), Sums(versions=1, events=4, files=2)])
-    Sums(versions=2, events=7, rejected=0, refused=0, files=2, bytes=0, prequential={})
-    """
-    listed = list(parts)
-    names = sorted({name for each in listed for name in each.prequential})
-    return Sums(
-        versions=sum(each.versions for each in listed),
-        events=sum(each.events for each in listed),
-        rejected=sum(each.rejected for each in listed),
-        refused=sum(each.refused for each in listed),
-        files=sum(each.files for each in listed),
-        bytes=sum(each.bytes for each in listed),
-        prequential={
-            name: add_sums(each.prequential[name] for each in listed if name in each.prequential)
-            for name in names
-        },
-    )

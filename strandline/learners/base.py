@@ -6,9 +6,10 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline.changes import TableDelta
 from strandline.features import Batch
 from strandline.spec import Predicts
-from strandline.tables import Parameters, TableDelta, TableSchema
+from strandline.tables import Parameters, TableSchema
 
 
 class Learner(Protocol):

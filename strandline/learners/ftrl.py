@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.arrays import read_only
+from strandline.changes import TableDelta, Values
 from strandline.features import BIAS_FIELD, Batch, selected_fields
 from strandline.learners.ftrl_delta import delta_columns
 from strandline.learners.ftrl_kernel import (
@@ -16,7 +17,7 @@ from strandline.learners.ftrl_kernel import (
     predict_events,
 )
 from strandline.spec import FtrlSpec, Predicts
-from strandline.tables import DenseTable, Parameters, TableDelta, TableSchema, Values
+from strandline.tables import DenseTable, Parameters, TableSchema
 
 Floats = NDArray[np.float64]
 

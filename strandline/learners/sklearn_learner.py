@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline.changes import TableDelta, Values
 from strandline.features import BIAS_FIELD, Batch, selected_fields, slots
 from strandline.learners.sklearn_estimators import (
     adapter_of,
@@ -22,7 +23,7 @@ from strandline.learners.sklearn_estimators import (
 )
 from strandline.spec import Predicts, SklearnSpec
 from strandline.spec.estimators import NaiveBayes
-from strandline.tables import DenseTable, Parameters, TableDelta, Values
+from strandline.tables import DenseTable, Parameters
 
 
 class SklearnLearner:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from strandline import row_kernels
 from strandline.arrays import read_only
+from strandline.changes import TableDelta, Values
 from strandline.errors import MergeError
 from strandline.sorted_rows import Rows, union_of_rows
-from strandline.tables import TableDelta, TableSchema, Values
+from strandline.tables import TableSchema
 
 Indices = list[NDArray[np.int64]]
 

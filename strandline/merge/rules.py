@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline.changes import Changes, TableDelta, Values
 from strandline.errors import MergeError
 from strandline.merge.gathering import (
     Gathered,
@@ -26,7 +27,7 @@ from strandline.merge.gathering import (
     sum_pieces,
 )
 from strandline.sorted_rows import union_of_rows
-from strandline.tables import Changes, Operation, Table, TableDelta, TableSchema, Values
+from strandline.tables import Operation, Table, TableSchema
 
 Floats = NDArray[np.float64]
 

@@ -2,7 +2,7 @@
 
 from strandline.manifest import FileRef
 from strandline.store.base import FileKind, Store
-from strandline.store.chain import log, manifest_bytes, read_manifest, verify_chain
+from strandline.store.chain import log, manifest_bytes, read_manifest, read_spec, verify_chain
 from strandline.store.lifecycle import create_store, open_store
 from strandline.store.memory import MEMORY_URL, MemoryStore
 from strandline.store.posix import PosixStore
@@ -19,5 +19,6 @@ __all__ = [
     "manifest_bytes",
     "open_store",
     "read_manifest",
+    "read_spec",
     "verify_chain",
 ]

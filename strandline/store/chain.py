@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from strandline.canonical import sha256_hex
 from strandline.errors import StoreDamaged
 from strandline.manifest import Body, FileRef, Manifest, TrainBody, parse_manifest
+from strandline.spec import Spec
 from strandline.store.base import FileKind, Store
 
 
@@ -19,6 +20,11 @@ def manifest_bytes(store: Store, version: int) -> bytes:
 def read_manifest(store: Store, version: int) -> Manifest:
     """Return a version's manifest; raise StoreDamaged if it is missing or not of this number."""
     return parse_version(store, version, manifest_bytes(store, version))
+
+
+def read_spec(store: Store) -> Spec:
+    """Return the spec that the store's head names."""
+    return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
 
 
 def find_manifest(store: Store, version: int) -> Manifest | None:

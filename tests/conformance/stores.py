@@ -14,8 +14,8 @@ import pytest
 from strandline.canonical import sha256_hex
 from strandline.commit import commit
 from strandline.errors import NoStore, StoreDamaged, TopicTaken
-from strandline.manifest import FileRef, OpenKey
-from strandline.opening import append_open, find_open
+from strandline.manifest import FileRef, OpenBody, OpenKey
+from strandline.opening import append_open
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, read_manifest, verify_chain
 from tests.golden.commit_lines import B0, B1, B2, C1, C2, RUN, SOURCE, SPEC, committable, line
@@ -275,13 +275,13 @@ def check_racing_opens_both_land_and_the_later_is_in_force(harness: Harness) -> 
     with ThreadPoolExecutor(THREADS) as pool:
         versions = list(pool.map(take_over, keys))
     assert sorted(versions) == list(range(3, 3 + THREADS))
-    head = read_manifest(store, store.head())
     for key, version in zip(keys, versions, strict=True):
-        found = find_open(store, "events", key)
-        assert found is not None
-        assert found.version == version
-        assert found.in_force == (version == head.version)
-        assert found.entry.positions == B1
+        opened = read_manifest(store, version)
+        assert isinstance(opened.body, OpenBody)
+        assert opened.body.key == key
+        assert opened.streams["events"].positions == B1
+    last = keys[versions.index(max(versions))]
+    assert read_manifest(store, store.head()).streams["events"].run == last.submission
     assert verify_chain(store) == 2 + THREADS
 
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from strandline.store import Store, open_store
 from strandline_flink import flink_rest
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import HOME, Cluster
 from strandline_flink.run import train_script
-from tests.integration.harness import ends, made, positions
+from tests.integration.harness import Learning, ends
 from tests.streams import CLICKS
 
 TIMEOUT_S = 120
@@ -20,7 +19,7 @@ POLL_S = 0.05
 ENDED = ("FINISHED", "CANCELED", "FAILED")
 
 
-class FlinkCommand:
+class FlinkCommand(Learning):
     """`flink run`, `savepoint`, `stop` and `cancel` for jobs on one topic and one store.
 
     As a context manager it leaves no job of its own behind.
@@ -35,10 +34,6 @@ class FlinkCommand:
         spec.write_text(CLICKS)
         self._arguments = ["--spec", str(spec), "--store", self.store_url, "--topic", topic]
         self._arguments += ["--bootstrap", broker.bootstrap]
-
-    @property
-    def store(self) -> Store:
-        return open_store(self.store_url)
 
     def run(self, *options: str, savepoint: str = "", checkpoint: str = "200ms") -> str:
         """Submit a job; its id."""
@@ -79,22 +74,13 @@ class FlinkCommand:
         told = flink_rest.ask(self._cluster.address, f"jobs/{job}/exceptions")
         return str(told["exceptionHistory"]["entries"][0]["stacktrace"])
 
-    def head(self) -> int:
-        return self.store.head() if made(self.store_url) else 0
-
     def wait_for_open(self) -> None:
         """Wait for the first version of a store."""
         self.wait_until("the open", lambda: self.head() >= 1)
 
-    def wait_for_more(self, versions: int) -> None:
-        """Wait until so many versions were made from now on."""
-        head = self.head()
-        self.wait_until(f"{versions} more versions", lambda: self.head() >= head + versions)
-
     def wait_for_all(self) -> None:
-        """Wait until the store's positions are at the topic's end."""
-        wanted = {str(partition): end for partition, end in ends(self._broker, self._topic).items()}
-        self.wait_until(f"positions {wanted}", lambda: positions(self.store_url) == wanted)
+        """Wait until all events of the topic are in versions."""
+        self.wait_for_events(ends(self._broker, self._topic))
 
     def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
         deadline_s = time.monotonic() + TIMEOUT_S

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,8 +20,8 @@ from strandline.manifest import OpenBody, TrainBody
 from strandline.model import open_model
 from strandline.store import Store, open_store
 from strandline.store.chain import log, verify_chain
+from strandline.totals import Totals, add_totals, totals_of
 from strandline_flink.dev.broker import Broker
-from strandline_flink.progress import Progress
 from tests.streams import CLICKS
 
 START_TIMEOUT_S = 90.0  # two cores may be shared with other tests
@@ -30,7 +31,34 @@ GONE_WITHIN_S = 10
 Items = dict[str, tuple[int, int]]
 
 
-class Run:
+class Learning(ABC):
+    """What learns into a store, and how to wait for what it does there."""
+
+    store_url: str
+
+    @property
+    def store(self) -> Store:
+        return open_store(self.store_url)
+
+    def head(self) -> int:
+        return self.store.head() if made(self.store_url) else 0
+
+    @abstractmethod
+    def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Wait, and fail if it takes too long."""
+
+    def wait_for_more(self, versions: int) -> None:
+        """Wait until so many versions were made from now on."""
+        head = self.head()
+        self.wait_until(f"{versions} more versions", lambda: self.head() >= head + versions)
+
+    def wait_for_events(self, topic_ends: dict[int, int]) -> None:
+        """Wait until the store's positions are at the topic's end."""
+        wanted = {str(partition): end for partition, end in topic_ends.items()}
+        self.wait_until(f"positions {wanted}", lambda: positions(self.store_url) == wanted)
+
+
+class Run(Learning):
     """`strandline run` in a process group of its own."""
 
     def __init__(self, bootstrap: str, topic: str, folder: Path, *options: str) -> None:
@@ -62,10 +90,6 @@ class Run:
         return self
 
     @property
-    def store(self) -> Store:
-        return open_store(self.store_url)
-
-    @property
     def pid(self) -> int:
         assert self._process is not None, "start() first"
         return self._process.pid
@@ -73,9 +97,6 @@ class Run:
     def processes(self) -> list[psutil.Process]:
         """All that the run consists of below its own process."""
         return psutil.Process(self.pid).children(recursive=True)
-
-    def head(self) -> int:
-        return self.store.head() if made(self.store_url) else 0
 
     def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
         """Wait while the run goes on; fail with its words if it ends or takes too long."""
@@ -90,16 +111,6 @@ class Run:
     def wait_for_version(self, more: int = 1) -> None:
         """Wait until so many versions were made since the start; the first one is the open."""
         self.wait_until(f"{more} versions", lambda: self.head() >= self._head + more)
-
-    def wait_for_more(self, versions: int) -> None:
-        """Wait until so many versions were made from now on."""
-        head = self.head()
-        self.wait_until(f"{versions} more versions", lambda: self.head() >= head + versions)
-
-    def wait_for_events(self, topic_ends: dict[int, int]) -> None:
-        """Wait until the store's positions are at the topic's end."""
-        wanted = {str(partition): end for partition, end in topic_ends.items()}
-        self.wait_until(f"positions {wanted}", lambda: positions(self.store_url) == wanted)
 
     def stop(self) -> dict[str, Any]:
         """SIGTERM; the run's summary."""
@@ -252,27 +263,28 @@ def items_of(values: Sequence[bytes]) -> tuple[Items, int]:
     return {item: (events[item], clicks[item]) for item in events}, rejected
 
 
-def check_exact(broker: Broker, topic: str, store_url: str) -> Progress:
+def check_exact(broker: Broker, topic: str, store_url: str) -> Totals:
     """Every event of the topic is in exactly one version, and counted there.
 
-    Returns the sums over all versions of the stream.
+    Returns the totals of all versions of the stream.
     """
     store = open_store(store_url)
     verify_chain(store, files=True)
-    sums = Progress(store, "events", "")
+    bodies: list[TrainBody] = []
     seen: Counter[tuple[int, int]] = Counter()
     for manifest in log(store, newest_first=False):
         body = manifest.body
         if not isinstance(body, TrainBody) or manifest.stream != "events":
             continue
-        sums.add(body)
+        bodies.append(body)
         for delta in body.deltas:
             for partition, first, end in delta.spans:
                 seen.update((partition, offset) for offset in range(first, end))
     events = read_all(broker, topic)
     assert seen == Counter((partition, offset) for partition, offset, _ in events)
     items, rejected = items_of([value for _, _, value in events])
-    assert (sums.events, sums.rejected, sums.refused) == (len(events), rejected, 0)
+    total = add_totals(totals_of(body) for body in bodies)
+    assert (total.events, total.rejected, total.refused) == (len(events), rejected, 0)
     model = open_model(store)
     assert {item: model.count(item, "popularity") for item in items} == items
-    return sums
+    return total

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from itertools import count
 from typing import Self
 
@@ -20,13 +21,16 @@ ITEMS = 200
 CATCH_UP_S = 10
 
 
-class Producing:
-    """Events all the while, some of them no JSON."""
+class Background(ABC):
+    """Goes on in a thread of its own while the block of `with` lasts."""
 
-    def __init__(self, broker: Broker, topic: str) -> None:
-        self._broker, self._topic = broker, topic
+    def __init__(self) -> None:
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._produce)
+        self._thread = threading.Thread(target=self._work)
+
+    @abstractmethod
+    def _work(self) -> None:
+        """What goes on until `_stop` is set."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -36,33 +40,32 @@ class Producing:
         self._stop.set()
         self._thread.join()
 
-    def _produce(self) -> None:
+
+class Producing(Background):
+    """Events all the while, some of them no JSON."""
+
+    def __init__(self, broker: Broker, topic: str) -> None:
+        super().__init__()
+        self._broker, self._topic = broker, topic
+
+    def _work(self) -> None:
         for tick in count():
             produce(self._broker, self._topic, [*clicks(TICK_EVENTS, seed=tick), b"{"])
             if self._stop.wait(TICK_S):
                 return
 
 
-class Watching:
+class Watching(Background):
     """A reader that checks every model it is offered against the versions up to it."""
 
     def __init__(self, store: Store) -> None:
+        super().__init__()
         self._store = store
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
         self._learned = [0]
         self.versions: list[int] = []
         self.faults: list[str] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
+    def _work(self) -> None:
         with Reader(self._store) as reader:
             while not self._stop.is_set():
                 self._check(reader.model)

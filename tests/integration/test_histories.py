@@ -17,8 +17,7 @@ from strandline.store.chain import log
 from strandline.transaction import open_stream
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.producing import PRODUCER
-from tests.integration.harness import Run, check_exact, items_of, positions, produce
-from tests.integration.test_failover import restored_opens
+from tests.integration.harness import Run, check_exact, items_of, positions, produce, restored_opens
 from tests.streams import CLICKS, clicks
 
 pytestmark = pytest.mark.timeout(300)

@@ -45,7 +45,7 @@ def test_killed_at_any_moment_the_same_command_goes_on_and_every_event_counts_on
         with Run(broker.bootstrap, "killed", tmp_path, "--parallelism=2", "--bounded") as last:
             last.summary()
         watching.catch_up()
-    sums = check_exact(broker, "killed", run.store_url)
-    assert sums.rejected > 0
+    total = check_exact(broker, "killed", run.store_url)
+    assert total.rejected > 0
     opens = [v for v in range(store.head() + 1) if read_manifest(store, v).kind == "open"]
     assert len(opens) >= KILLS - 1

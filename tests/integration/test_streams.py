@@ -3,11 +3,10 @@
 import json
 import subprocess
 import sys
-import threading
 from collections import Counter
 from itertools import count, pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -18,31 +17,22 @@ from strandline.transaction import open_stream
 from strandline_flink.dev.broker import Broker
 from tests.integration.harness import Run, ends, items_of, positions, read_all
 from tests.integration.independent import events_of, line_of, stream_of
-from tests.integration.live import Producing, Watching
+from tests.integration.live import Background, Producing, Watching
 from tests.streams import CLICKS, clicks
 
 pytestmark = pytest.mark.timeout(300)
 PAUSE_S = 0.1
 
 
-class Backfilling:
+class Backfilling(Background):
     """A writer of the library: a transaction of a stream of its own, again and again."""
 
     def __init__(self, store: Store, stream: str) -> None:
+        super().__init__()
         self._stream = open_stream(store, stream)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._write)
         self.events: list[bytes] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _write(self) -> None:
+    def _work(self) -> None:
         for seed in count(1):
             events = [*clicks(20, seed), b"{"]
             with self._stream.begin() as transaction:

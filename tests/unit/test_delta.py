@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from strandline.changes import Changes
 from strandline.delta import DeltaFile
 from strandline.errors import DeltaDamaged
 from strandline.shards import Shard
-from strandline.tables import Changes
 from strandline.tensors import decode, encode
 from tests.golden.make_delta_files import SCHEMAS, delta_file, golden, shard_file
 

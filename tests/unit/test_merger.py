@@ -8,6 +8,7 @@ from msgspec import structs
 
 from strandline.base import parameters_at
 from strandline.block import Mark, Span, join_spans
+from strandline.changes import Changes
 from strandline.committable import committable_from
 from strandline.delta import DeltaFile
 from strandline.errors import DeltaDamaged, Gap, MergeError
@@ -17,7 +18,7 @@ from strandline.model import open_model
 from strandline.prepared import Prepared, join_shards
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
-from strandline.tables import Changes, apply_changes
+from strandline.tables import apply_changes
 from strandline.transaction import open_stream
 from strandline.worker_delta import WorkerDelta
 from tests.jobs import Job

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strandline.base import parameters_at
+from strandline.changes import Changes, TableDelta
 from strandline.compactor import Compactor
 from strandline.delta import ModelChanges
 from strandline.errors import StoreDamaged
@@ -18,7 +19,7 @@ from strandline.manifest import Manifest
 from strandline.replica import Replica
 from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store
-from strandline.tables import Changes, Parameters, TableDelta, apply_changes
+from strandline.tables import Parameters, apply_changes
 from strandline.transaction import Stream, open_stream
 from tests.peak_learner import Peak
 from tests.streams import CLICKS

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strandline.tables import DenseTable, SparseTable, Table, TableDelta, TableSchema, empty_table
+from strandline.changes import TableDelta
+from strandline.tables import DenseTable, SparseTable, Table, TableSchema, empty_table
 
 DENSE = TableSchema("a.dense", 2, "float32", 64)
 SPARSE = TableSchema("a.sparse", 2, "int64")

@@ -6,6 +6,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from strandline.changes import Changes
 from strandline.errors import (
     DeltaDamaged,
     Rival,
@@ -18,7 +19,6 @@ from strandline.manifest import FileRef, TrainBody
 from strandline.model import open_model
 from strandline.store import MemoryStore, Store, create_store, open_store, read_manifest
 from strandline.store.base import FileKind
-from strandline.tables import Changes
 from strandline.transaction import open_stream
 from tests.oracles import sequential
 from tests.streams import clicks, clicks_spec

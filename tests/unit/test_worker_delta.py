@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from strandline.block import Span
+from strandline.changes import TableDelta
 from strandline.errors import DeltaDamaged
 from strandline.manifest import Prequential
-from strandline.tables import TableDelta
 from strandline.tensors import decode, encode
 from strandline.worker_delta import WorkerDelta
 

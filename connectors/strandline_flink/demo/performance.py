@@ -155,8 +155,8 @@ class Performance:
         self._stage.check()
         if time.monotonic() > self._shown_s + PREDICT_EVERY_S:
             self._shown_s = time.monotonic()
-            if self._watch.versions:
-                self._prediction = self._sampler.predict(self._watch.events)
+            if self._watch.total.versions:
+                self._prediction = self._sampler.predict(self._watch.total.events)
             behind = self._stage.behind(self._watch.positions)
             self._view.update(self._watch, behind, self._prediction)
         time.sleep(LOOK_EVERY_S)

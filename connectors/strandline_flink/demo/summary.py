@@ -68,13 +68,13 @@ def summarize(
     loss, constant = log_loss(watch.sums), constant_log_loss(watch.sums)
     return Summary(
         produced=produced,
-        learned=watch.learned,
-        rejected=watch.rejected,
-        refused=watch.refused,
+        learned=watch.total.learned,
+        rejected=watch.total.rejected,
+        refused=watch.total.refused,
         lost=max(difference.lost, difference.positives_lost),
         duplicated=max(difference.duplicated, difference.positives_duplicated),
         unread=unread,
-        versions=watch.versions,
+        versions=watch.total.versions,
         head=watch.version,
         log_loss=loss,
         constant_log_loss=constant,

@@ -1,6 +1,7 @@
 """The demo's picture on a terminal, and its plain lines elsewhere."""
 
 import time
+from collections import Counter
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -80,7 +81,7 @@ class LiveView:
         self._spinner.update(text=Text(text))
 
     def update(self, watch: Watch, behind: int, prediction: Prediction | None) -> None:
-        if watch.versions:
+        if watch.total.versions:
             self._body = numbers(watch, behind, prediction)
 
     def _picture(self) -> RenderableType:
@@ -123,7 +124,7 @@ class PlainView:
             self._say(topic)
 
     def update(self, watch: Watch, behind: int, prediction: Prediction | None) -> None:
-        if watch.versions and time.monotonic() > self._said_s + LINE_EVERY_S:
+        if watch.total.versions and time.monotonic() > self._said_s + LINE_EVERY_S:
             self._said_s = time.monotonic()
             self._say(plain_line(watch, behind, prediction))
 
@@ -135,14 +136,14 @@ def plain_line(watch: Watch, behind: int, prediction: Prediction | None) -> str:
     """The numbers in one line."""
     parts = [
         f"version {watch.version}",
-        f"{count(watch.events)} events",
+        f"{count(watch.total.events)} events",
         f"{count(round(watch.events_per_s))}/s",
         f"{count(behind)} behind",
-        f"log-loss {ratio(mean_log_loss(watch.recent))}",
-        f"calibration {ratio(calibration(watch.recent), 3)}",
+        f"log-loss {ratio(mean_log_loss(watch.recent_sums))}",
+        f"calibration {ratio(calibration(watch.recent_sums), 3)}",
         f"freshness p50 {milliseconds(watch.freshness_ms, 0.5)},"
         f" p95 {milliseconds(watch.freshness_ms, 0.95)}",
-        f"{count(watch.rejected)} rejected",
+        f"{count(watch.total.rejected)} rejected",
     ]
     if prediction is not None:
         parts.append(
@@ -159,14 +160,14 @@ def numbers(watch: Watch, behind: int, prediction: Prediction | None) -> Rendera
     view.add_column(f"last {RECENT_S:.0f} s", justify="right", no_wrap=True, min_width=8)
     view.add_column("in all", justify="right", no_wrap=True, min_width=8)
     view.add_column("", style="dim", no_wrap=True, overflow="ellipsis")
-    recent, sums = watch.recent, watch.sums
+    recent, sums = watch.recent_sums, watch.sums
     constant = constant_log_loss(sums)
     rows: list[tuple[str, str, str, str]] = [
         ("version", "", count(watch.version), f"{count(behind)} events wait for the next one"),
         (
             "events",
             f"{count(round(watch.events_per_s))}/s",
-            count(watch.events),
+            count(watch.total.events),
             "read and learned",
         ),
         (
@@ -187,7 +188,7 @@ def numbers(watch: Watch, behind: int, prediction: Prediction | None) -> Rendera
             milliseconds(watch.freshness_ms, 0.5),
             f"event written → in a version; p95 {milliseconds(watch.freshness_ms, 0.95)}",
         ),
-        ("rejected", "", count(watch.rejected), reasons(watch)),
+        ("rejected", "", count(watch.total.rejected), reasons(watch)),
     ]
     for row in rows:
         view.add_row(*row)
@@ -214,8 +215,9 @@ def milliseconds(values: list[int], share: float) -> str:
 
 def reasons(watch: Watch) -> str:
     """The most frequent reasons of rejection."""
-    shown = watch.reasons.most_common(REASONS_SHOWN)
-    more = len(watch.reasons) - len(shown)
+    counted = Counter(watch.total.reasons)
+    shown = counted.most_common(REASONS_SHOWN)
+    more = len(counted) - len(shown)
     parts = [f"{printable(reason)} {count(number)}" for reason, number in shown]
     return " · ".join([*parts, f"{more} more"] if more > 0 else parts)
 

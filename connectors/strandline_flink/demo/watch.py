@@ -1,7 +1,7 @@
-"""What the demo has seen of its store: sums over the versions, and how fresh each one was."""
+"""What the demo has seen of its store: totals of the versions, and how fresh each one was."""
 
 import time
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,6 +9,7 @@ from strandline.cli.figures import log_loss
 from strandline.manifest import Manifest, Prequential, TrainBody
 from strandline.prequential import add_sums
 from strandline.store import Store, read_manifest
+from strandline.totals import Totals, add_totals, totals_of
 
 LEARNER: Final = "ctr"  # the learner that predicts in the demo's spec
 RECENT_S: Final = 5.0
@@ -21,25 +22,18 @@ class Seen:
     """One version as it was seen; `at_s` on the monotonic clock."""
 
     at_s: float
-    events: int
-    sums: Prequential
+    totals: Totals
     freshness_ms: int | None
 
 
 @dataclass(slots=True)
 class Watch:
-    """Sums over the versions of a new store; `look` takes up those that are new."""
+    """Totals of the versions of a new store; `look` takes up those that are new."""
 
     store: Store
     version: int = 0
-    versions: int = 0
     opened: bool = False
-    events: int = 0
-    learned: int = 0
-    rejected: int = 0
-    refused: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    sums: Prequential = NOTHING
+    total: Totals = field(default_factory=Totals)
     positions: dict[int, int] = field(default_factory=dict)
     freshness_ms: list[int] = field(default_factory=list)
     losses: deque[float] = field(default_factory=lambda: deque(maxlen=LOSSES_KEPT))
@@ -59,9 +53,14 @@ class Watch:
         return found
 
     @property
-    def recent(self) -> Prequential:
-        """Sums over the versions of the last seconds."""
-        return add_sums([NOTHING, *(seen.sums for seen in self._recent)])
+    def sums(self) -> Prequential:
+        """The quality of the predictions of all versions."""
+        return quality(self.total)
+
+    @property
+    def recent_sums(self) -> Prequential:
+        """The quality of the predictions of the versions of the last seconds."""
+        return quality(add_totals(seen.totals for seen in self._recent))
 
     @property
     def recent_freshness_ms(self) -> list[int]:
@@ -74,7 +73,7 @@ class Watch:
         if len(self._recent) < 2:
             return 0.0
         passed_s = self._recent[-1].at_s - self._recent[0].at_s
-        events = sum(seen.events for seen in self._recent) - self._recent[0].events
+        events = sum(seen.totals.events for seen in self._recent) - self._recent[0].totals.events
         return events / passed_s if passed_s > 0 else 0.0
 
     def begin_flow(self) -> None:
@@ -95,26 +94,25 @@ class Watch:
         if not isinstance(body, TrainBody):
             self.opened = True
             return
-        now_s, sums = time.monotonic(), body.prequential.get(LEARNER, NOTHING)
-        self.versions += 1
-        self.events += body.counts.events
-        self.learned += body.counts.learned
-        self.rejected += body.counts.rejected
-        self.refused += body.counts.refused
-        self.reasons.update(body.rejects.reasons)
-        self.sums = add_sums([self.sums, sums])
+        now_s, totals = time.monotonic(), totals_of(body)
+        self.total = add_totals((self.total, totals))
         freshness_ms = None
         if body.event_time_ms[1] > 0:
             freshness_ms = time.time_ns() // 1_000_000 - body.event_time_ms[1]
             self.freshness_ms.append(freshness_ms)
-        loss = log_loss(sums)
+        loss = log_loss(quality(totals))
         if loss is not None:
             self.losses.append(loss)
-        begin_s, _, events = self._flow or (now_s, now_s, -body.counts.events)
-        self._flow = begin_s, now_s, events + body.counts.events
-        self._recent.append(Seen(now_s, body.counts.events, sums, freshness_ms))
+        begin_s, _, events = self._flow or (now_s, now_s, -totals.events)
+        self._flow = begin_s, now_s, events + totals.events
+        self._recent.append(Seen(now_s, totals, freshness_ms))
         while self._recent[0].at_s < now_s - RECENT_S:
             self._recent.popleft()
+
+
+def quality(totals: Totals) -> Prequential:
+    """The sums of the demo's learner."""
+    return totals.prequential.get(LEARNER, NOTHING)
 
 
 def percentile(values: list[int], share: float) -> int | None:

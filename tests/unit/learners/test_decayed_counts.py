@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strandline.changes import TableDelta
 from strandline.errors import SecondStream, SpecError
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.loading import empty_parameters
@@ -14,7 +15,7 @@ from strandline.model import open_model
 from strandline.reader import Follower
 from strandline.spec import CountsSpec, Spec
 from strandline.store import create_store, read_manifest
-from strandline.tables import TableDelta, apply_changes
+from strandline.tables import apply_changes
 from strandline.transaction import open_stream
 from tests.oracles.decay import decayed
 

@@ -9,21 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strandline.changes import Changes, TableDelta, Values
 from strandline.errors import MergeError
 from strandline.learners.counts import Counts
 from strandline.learners.ftrl import Ftrl
 from strandline.merge import ONE_STREAM, OPERATIONS, Part, compose, merge_table
 from strandline.merge.rules import matched_share
 from strandline.spec import CountsSpec, FtrlSpec, SklearnSpec
-from strandline.tables import (
-    Changes,
-    DenseTable,
-    SparseTable,
-    TableDelta,
-    TableSchema,
-    Values,
-    apply_changes,
-)
+from strandline.tables import DenseTable, SparseTable, TableSchema, apply_changes
 from tests.oracles.merge import (
     RowPart,
     gamma,
