@@ -23,7 +23,7 @@ KEPT_S: Final = 86_400
 # Tens of megabytes of blocks are in flight, each for tens of milliseconds: in a young generation
 # that holds them they die there; in one of the JVM's own choice every collection copies them.
 HEAP: Final = (
-    "-Xms768m -Xmn512m -Xmx1g -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    "-Xms640m -Xmn384m -Xmx896m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 )
 
 LOGGING: Final = """\

@@ -109,10 +109,10 @@ def test_only_a_superseded_job_is_not_started_again(tmp_path: Path, code: int, s
 
 def test_the_stop_of_a_container_reaches_the_job(tmp_path: Path) -> None:
     job = (
-        "import signal, sys, time\n"
+        "import os, signal, sys, time\n"
         "def stop(*_):\n"
         "    time.sleep(0.5)\n"
-        "    print('one more version', flush=True)\n"
+        "    os.write(1, b'one more version\\n')\n"
         "    sys.exit(0)\n"
         "signal.signal(signal.SIGTERM, stop)\n"
         "print('running', flush=True)\n"
