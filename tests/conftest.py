@@ -1,5 +1,6 @@
 """Fixtures for all tests, and the memory that a run may take."""
 
+import signal
 from collections.abc import Iterator
 
 import psutil
@@ -14,6 +15,8 @@ MEMORY_LIMIT_BYTES = 4 * 10**9
 MEMORY_LIMIT_LONG_BYTES = 6 * 10**9
 settings.register_profile("strandline", deadline=None)  # pytest-timeout bounds a whole test
 settings.load_profile("strandline")
+# A shell starts what runs in its background with Ctrl-C ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 SAMPLER = pytest.StashKey[PeakMemory]()
 
 
