@@ -36,8 +36,6 @@ class _Operator(ProcessFunction):
     def __init__(self, store: str, stream: str) -> None:
         self._url = store
         self._stream = stream
-        self._failed = False
-        self._handles = Handles()
 
     def open(self, runtime_context: RuntimeContext) -> None:  # noqa: ARG002 (Flink's signature)
         """Forget what an earlier attempt left."""
