@@ -1,8 +1,9 @@
 """Merge rules that a bench compares: the library's, and candidates that were weighed against them.
 
-`matched` moves w' = w + γ Σ dw - a (w - w̄), see `strandline.merge.rules`. Its candidates differ in
-two places: whether what was merged since the workers started is given back (`late` leaves a = 0),
-and how much a row's touches count in S = η Q + (k/m)^exponent T.
+`matched` makes w' = r (w + Σ dw) + (1 - r) w̄ and n' = n + γ² Q, see `strandline.merge.rules`. Its
+candidates differ in three places: how much a row's touches count in S = η Q + (k/m)^exponent T,
+which power of γ weighs Q (0 was decision 9's), and whether what was merged since the workers
+started is given back (`late` moves w' = w + γ Σ dw).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from strandline.changes import Changes
 from strandline.learners.ftrl import Ftrl
 from strandline.merge import Part, merge_table
 from strandline.merge.gathering import gather_deltas
-from strandline.merge.rules import matched_share
+from strandline.merge.rules import sum_share
 from strandline.tables import Table
 
 
@@ -37,22 +38,26 @@ def library(name: str) -> Rule:
     return rule
 
 
-def matched_like(exponent: float, *, gives_back: bool) -> Rule:
+def matched_like(exponent: float = 0.25, power: int = 2, *, gives_back: bool = True) -> Rule:
     """Return a candidate."""
 
     def rule(learner: Ftrl, replica: Table, parts: Sequence[Part], events: int) -> Changes:
         gathered = gather_deltas([part.delta for part in parts], replica.schema)
         before = replica.gather(gathered.rows)
         z, n = before[:, 0].astype(np.float64), before[:, 1].astype(np.float64)
-        change, workers = gathered.total(), gathered.workers
-        q, w = change[:, 1], learner.weights(before)
+        summed, workers = gathered.total(), gathered.workers
+        q, w = summed[:, 1], learner.weights(before)
         touching = gathered.stat_total("touches") / events
-        s = learner.rate(n + q) * q + touching**exponent * gathered.stat_total("contraction")
-        moved = w + matched_share(s, workers) * gathered.stat_total("dw")
+        contraction = touching**exponent * gathered.stat_total("contraction")
+        r = sum_share(learner.rate(n + q / workers) * q + contraction)
+        share = r + (1 - r) / workers
+        moved = w + share * gathered.stat_total("dw")
         if gives_back:
-            moved += np.expm1(-s) * (w - gathered.stat_total("start") / workers)
+            moved -= (1 - r) * (w - gathered.stat_total("start") / workers)
+        q = share**power * q
+        change = np.column_stack((learner.state(moved, n + q) - z, q))
         added = (workers == 1) | (moved == 0)
-        change[:, 0] = np.where(added, change[:, 0], learner.state(moved, n + q) - z)
+        change[added] = summed[added]
         return Changes(gathered.rows, change.astype(np.float32))
 
     return rule
@@ -60,7 +65,9 @@ def matched_like(exponent: float, *, gives_back: bool) -> Rule:
 
 RULES: Final[Mapping[str, Rule]] = {name: library(name) for name in ("sum", "mean", "matched")}
 CANDIDATES: Final[Mapping[str, Rule]] = {
-    "late": matched_like(0.5, gives_back=False),
-    "exponent 0": matched_like(0.0, gives_back=True),
-    "exponent 3/4": matched_like(0.75, gives_back=True),
+    "n + Q": matched_like(power=0),
+    "n + γ Q": matched_like(power=1),
+    "exponent 0": matched_like(0.0),
+    "exponent 1/2": matched_like(0.5),
+    "late": matched_like(gives_back=False),
 }

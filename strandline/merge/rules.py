@@ -31,9 +31,6 @@ from strandline.tables import Operation, Table, TableSchema
 
 Floats = NDArray[np.float64]
 
-CONTRACTION_MIN: Final = 1e-6
-"""Floor of S_j: γ's quotient is 0/0 at zero."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -165,20 +162,19 @@ def compose(deltas: Sequence[TableDelta], schema: TableSchema) -> TableDelta:
     return TableDelta(rows, values, stats)
 
 
-def matched_share(s: Floats, workers: Floats) -> Floats:
-    """Return γ = (1 − exp(−S)) / (c (1 − exp(−S/c))): the share of Σ d_i that a row moves.
+def sum_share(s: Floats) -> Floats:
+    """Return r = 1 / (1 + S), by which `matched` takes the sum, and by 1 - r the mean.
 
-    On a quadratic a worker covers 1 − exp(−S/c) of the way to the optimum, one pass over all
-    events 1 − exp(−S). So γ goes to 1 as S goes to 0 (cold rows take the sum) and to 1/c as S
-    grows (hot rows take the mean); one worker gives 1.
+    In a direction that contracts by S over an epoch, one pass over all events leaves exp(-S) of the
+    way to the optimum; 1 / (1 + S) is the mean of that over directions whose S are exponentially
+    distributed, as a row's are many. Divisions and roots are the same bits on every processor.
 
     Examples
     --------
-    >>> matched_share(np.array([0.1, 1, 3, 10]), np.array([8.0])).round(3).tolist()
-    [0.958, 0.672, 0.38, 0.175]
+    >>> sum_share(np.array([0.0, 1, 9])).tolist()
+    [1.0, 0.5, 0.1]
     """
-    s = np.maximum(s, CONTRACTION_MIN)
-    share: Floats = np.expm1(-s) / (workers * np.expm1(-s / workers))
+    share: Floats = 1.0 / (1.0 + s)
     return share
 
 
@@ -208,15 +204,21 @@ def _mean(epoch: _Epoch) -> Values:
 
 
 def _matched(epoch: _Epoch) -> Values:
-    """w' = w + γ Σ dw_i - (1 - exp(-S)) (w - w̄);  n' = n + Q;  z' = the state that gives w' at n'.
+    """w' = r (w + Σ dw_i) + (1 - r) w̄;  n' = n + γ² Q;  z' = the state that gives w' at n'.
 
-    w̄ is the mean of the weights that the workers started from, S = η(n') Q + sqrt(k/m) T. What
-    was merged since they started, w - w̄, covers a part of the way that their changes cover again:
-    a hot row gives it back and moves to the mean of the workers' weights, a cold one adds all.
+    w̄ is the mean of the weights that the workers ended with, r = `sum_share` of S, and with η at
+    n + Q/c, where workers end::
 
-    A row that one worker touched, and one whose w' is 0, take z' = z + Σ dz instead: the first is
-    then what that worker learned, whatever version it stood on and on either side of l1; the second
-    has no other z.
+        S = η Q + ∜(k/m) T      γ = r + (1 - r) / c
+
+    Cold rows take the sum. Hot rows go to the mean: what was merged since the workers started is
+    a part of the way that their changes cover again. γ is what a worker's change moves the row by,
+    so γ² Q are the squares of the steps that it made: a row that averages learns and wavers as one
+    worker's does, in fewer and larger steps.
+
+    A row that one worker touched, and one whose w' is 0, take z' = z + Σ dz and n' = n + Q instead:
+    the first is then what that worker learned, whatever version it stood on and on either side of
+    l1; the second has no other z.
     """
     learner, before, gathered = epoch.learner, epoch.before, epoch.gathered
     assert isinstance(learner, Geometry), "rule matched needs the geometry of a gradient learner"
@@ -228,11 +230,13 @@ def _matched(epoch: _Epoch) -> Values:
     def total(name: str) -> Floats:
         return gathered.stat_total(name)[shared]
 
-    share_touching = total("touches") / max(1, epoch.events)
-    s = learner.rate(n + q) * q + np.sqrt(share_touching) * total("contraction")
-    w = learner.weights(before)
-    w += matched_share(s, workers) * total("dw") + np.expm1(-s) * (w - total("start") / workers)
-    change[shared, 0] = np.where(w == 0, change[shared, 0], learner.state(w, n + q) - z)
+    fourth_root = np.sqrt(np.sqrt(total("touches") / max(1, epoch.events)))
+    s = learner.rate(n + q / workers) * q + fourth_root * total("contraction")
+    r, moved = sum_share(s), total("dw")
+    w = r * (learner.weights(before) + moved) + (1 - r) * (total("start") + moved) / workers
+    q *= np.square(r + (1 - r) / workers)
+    matched = np.column_stack((learner.state(w, n + q) - z, q))
+    change[shared] = np.where((w == 0)[:, np.newaxis], change[shared], matched)
     return change
 
 

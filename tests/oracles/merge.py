@@ -17,12 +17,6 @@ class RowPart:
     start: float = 0.0
 
 
-def gamma(s: float, workers: int) -> float:
-    """The matched share, from its definition; s of at least 1e-6."""
-    s = max(s, 1e-6)
-    return math.expm1(-s) / (workers * math.expm1(-s / workers))
-
-
 def merged_sum(z: float, n: float, parts: list[RowPart]) -> tuple[float, float]:
     return z + math.fsum(p.dz for p in parts), n + math.fsum(p.dn for p in parts)
 
@@ -63,14 +57,16 @@ def merged_matched(
         return (beta + math.sqrt(n)) / alpha + l2
 
     q = math.fsum(p.dn for p in parts)
-    k = sum(p.touches for p in parts)
-    contraction = math.fsum(p.contraction for p in parts)
-    if len(parts) == 1:
+    c = len(parts)
+    if c == 1:
         return z + parts[0].dz, n + q
     w = 0.0 if abs(z) <= l1 else -(z - math.copysign(l1, z)) / denominator(n)
-    s = q / denominator(n + q) + math.sqrt(k / events) * contraction
-    unseen = w - math.fsum(p.start for p in parts) / len(parts)
-    w += gamma(s, len(parts)) * math.fsum(p.dw for p in parts) + math.expm1(-s) * unseen
+    touching = sum(p.touches for p in parts) / events
+    s = q / denominator(n + q / c) + touching**0.25 * math.fsum(p.contraction for p in parts)
+    summed = w + math.fsum(p.dw for p in parts)
+    mean = math.fsum(x for p in parts for x in (p.start, p.dw)) / c
+    w = (summed + s * mean) / (1 + s)
     if w == 0:
         return merged_sum(z, n, parts)
-    return -w * denominator(n + q) - math.copysign(l1, w), n + q
+    n += ((1 + s / c) / (1 + s)) ** 2 * q
+    return -w * denominator(n) - math.copysign(l1, w), n

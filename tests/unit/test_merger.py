@@ -200,8 +200,8 @@ def test_moves_that_do_not_join_are_a_gap() -> None:
 
 
 def test_a_merged_value_that_is_not_finite_is_not_prepared() -> None:
-    spec = Spec.from_json(SPEC.to_json().replace(b'"log1p"', b'"none"'))
-    store = create_store("memory:", spec)
+    data = SPEC.to_json().replace(b'"log1p"', b'"none"').replace(b'"matched"', b'"sum"')
+    store = create_store("memory:", Spec.from_json(data))
     job = Job(store, 2)
     big = b'{"click": 1, "item": "a", "user": 1, "price": 3.0e19}'
     job.feed(0, [big])  # n is 2.25e38: finite in each worker, not in their sum

@@ -14,12 +14,11 @@ from strandline.errors import MergeError
 from strandline.learners.counts import Counts
 from strandline.learners.ftrl import Ftrl
 from strandline.merge import ONE_STREAM, OPERATIONS, Part, compose, merge_table
-from strandline.merge.rules import matched_share
+from strandline.merge.rules import sum_share
 from strandline.spec import CountsSpec, FtrlSpec, SklearnSpec
 from strandline.tables import DenseTable, SparseTable, TableSchema, apply_changes
 from tests.oracles.merge import (
     RowPart,
-    gamma,
     merged_matched,
     merged_max,
     merged_mean,
@@ -131,23 +130,38 @@ def test_counts_add_up_exactly(
     assert changes.values.dtype == np.int64
 
 
-def test_the_matched_share_goes_from_sum_to_mean() -> None:
-    for workers in (1, 2, 8, 32):
-        c = np.array([float(workers)])
-        assert matched_share(np.array([0.0]), c) == pytest.approx(1.0, abs=1e-6)
-        assert matched_share(np.array([1e9]), c) == pytest.approx(1 / workers)
-    # To first order in S the share is 1 - S (1 - 1/c) / 2; 1 - exp(-S) would lose ten digits.
-    assert matched_share(np.array([1e-6]), np.array([8.0]))[0] == pytest.approx(
-        1 - 0.5e-6 * (1 - 1 / 8), abs=1e-12
-    )
-    falling = matched_share(np.logspace(-6, 3, 50), np.array([8.0]))
-    assert (np.diff(falling) <= 0).all()
-    assert falling.tolist() == pytest.approx([gamma(s, 8) for s in np.logspace(-6, 3, 50)])
+def test_the_share_of_the_sum_falls_from_one_to_nothing() -> None:
+    assert sum_share(np.array([0.0, np.inf])).tolist() == [1.0, 0.0]
+    assert (np.diff(sum_share(np.logspace(-6, 9, 50))) < 0).all()
 
 
-def test_one_worker_has_a_matched_share_of_exactly_one() -> None:
-    s = np.concatenate(([0.0], np.logspace(-12, 6, 100)))
-    assert (matched_share(s, np.ones(1)) == 1.0).all()
+def matched_change(*parts: RowColumns, events: int) -> Values:
+    """Return what rule `matched` makes of one row at zero that each part's worker touched."""
+    learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, alpha=0.1), [0])
+    (schema,) = learner.tables
+    deltas = [Part(i, part[4], delta_of({1: part})) for i, part in enumerate(parts)]
+    values = merge_table(learner, schema, DenseTable(schema), deltas, events).values
+    return np.array([learner.weights(values)[0], values[0, 1]])
+
+
+def test_a_cold_row_takes_the_sum_and_a_hot_one_the_mean_whose_squares_are_smaller() -> None:
+    """Of four workers a cold row has every step, a hot one a quarter of each: 1/16 of squares."""
+    cold = [(0.0, 1e-9, 0.2, 1e-9, 1, 0.0)] * 4
+    hot = [(0.0, 8.0, 0.2, 1e9, 1_000, 0.0)] * 4
+    assert matched_change(*cold, events=10**9) == pytest.approx([0.8, 4e-9], rel=1e-5)
+    assert matched_change(*hot, events=4_000) == pytest.approx([0.2, 2.0], rel=1e-5)
+
+
+def test_workers_that_averaged_learn_and_waver_as_one_worker_does() -> None:
+    """Over many epochs of noise alone n grows so that η γ keeps to one worker's η."""
+    learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, alpha=0.1), [0])
+    (schema,) = learner.tables
+    replica, epochs, q = DenseTable(schema), 50, 1e6
+    for _ in range(epochs):
+        parts = [Part(i, 100, delta_of({1: (0.0, q / 8, 0.1, 1e9, 100, 0.0)})) for i in range(8)]
+        replica.add(*astuple(merge_table(learner, schema, replica, parts, 800)))
+    merged, alone = learner.rate(np.array([replica.values[1, 1], epochs * q]))
+    assert merged / 8 == pytest.approx(alone, rel=0.01)
 
 
 def test_a_row_that_one_worker_touched_takes_its_change_bit_for_bit() -> None:
@@ -174,7 +188,7 @@ def test_a_hot_row_moves_to_the_mean_of_the_workers_weights_whatever_was_merged_
     assert learner.weights(replica.values[1:2]) == pytest.approx(started + np.mean(moved), rel=1e-6)
 
 
-def test_where_the_merged_weight_is_zero_z_still_sums() -> None:
+def test_where_the_merged_weight_is_zero_the_row_takes_the_sum() -> None:
     learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, l1=10.0), [0])
     (schema,) = learner.tables
     parts = [Part(i, 5, delta_of({4: (3.0, 1.0, 0.0, 0.1, 5, 0)})) for i in range(2)]
