@@ -234,9 +234,9 @@ def _matched(epoch: _Epoch) -> Values:
     s = learner.rate(n + q / workers) * q + fourth_root * total("contraction")
     r, moved = sum_share(s), total("dw")
     w = r * (learner.weights(before) + moved) + (1 - r) * (total("start") + moved) / workers
-    q *= np.square(r + (1 - r) / workers)
-    matched = np.column_stack((learner.state(w, n + q) - z, q))
-    change[shared] = np.where((w == 0)[:, np.newaxis], change[shared], matched)
+    q = np.where(w == 0, q, np.square(r + (1 - r) / workers) * q)
+    change[shared, 0] = np.where(w == 0, change[shared, 0], learner.state(w, n + q) - z)
+    change[shared, 1] = q
     return change
 
 

@@ -188,6 +188,17 @@ def test_a_hot_row_moves_to_the_mean_of_the_workers_weights_whatever_was_merged_
     assert learner.weights(replica.values[1:2]) == pytest.approx(started + np.mean(moved), rel=1e-6)
 
 
+def test_a_matched_row_has_the_same_bits_on_every_processor() -> None:
+    """A replay on another machine must make the same file: no function that libraries tune."""
+    learner = Ftrl("ctr", SPECS["matched_l1_l2"], [0])
+    (schema,) = learner.tables
+    replica = DenseTable(schema, np.full((8, 2), 3.0, np.float32))
+    one = delta_of({1: (0.3, 0.7, -0.01, 0.2, 3, 0.1), 2: (-9.0, 2.5, 0.4, 30.0, 9, -0.2)})
+    two = delta_of({1: (0.1, 0.2, -0.02, 0.1, 1, 0.3), 2: (-7.0, 1.5, 0.3, 20.0, 7, -0.3)})
+    changes = merge_table(learner, schema, replica, [Part(0, 9, one), Part(1, 9, two)], 18)
+    assert changes.values.tobytes().hex() == "b29130bf07a0313f40068bc0422b853f"
+
+
 def test_where_the_merged_weight_is_zero_the_row_takes_the_sum() -> None:
     learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, l1=10.0), [0])
     (schema,) = learner.tables
