@@ -191,7 +191,7 @@ def test_flink_shows_what_the_versions_say(observed: Observed) -> None:
     rows = sum(sum(file.rows.values()) for body in bodies for file in body.files)
     file_bytes = sum(file.bytes for body in bodies for file in body.files)
     last = bodies[-1]
-    told = {
+    told: dict[str, dict[str, int | None]] = {
         "WorkerAccounts": counts
         | {"refused": 0, "delta_rows": rows, "epoch": last.checkpoint}
         | {"adopted": last.deltas[0].adopted},

@@ -160,8 +160,8 @@ def test_a_mergers_replica_holds_its_share(every_rule: Spec) -> None:
             assert values[at].tobytes() == mine_values.tobytes()
             places.append(at)
         assert sorted(np.concatenate(places).tolist()) == list(range(len(rows)))
-    dense = [replica.local["ctr.zn"]._inner.values for replica in replicas]  # type: ignore
-    assert sum(values.nbytes for values in dense) == whole["ctr.zn"].values.nbytes  # type: ignore
+    dense = [replica.local["ctr.zn"]._inner.values for replica in replicas]  # type: ignore[union-attr]
+    assert sum(values.nbytes for values in dense) == whole["ctr.zn"].values.nbytes  # type: ignore[attr-defined]
 
 
 def test_a_merger_reads_no_file_of_another_shard() -> None:
