@@ -127,21 +127,19 @@ def test_another_commit_of_the_same_events_is_a_rival(store: Store, tmp_path: Pa
 
 
 def make_unreadable(file: Path) -> None:
-    """Make it a folder: nobody can read it, root included."""
+    """A link to itself is read by nobody, root included."""
     file.unlink()
-    file.mkdir()
+    file.symlink_to(file)
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "lost": (Path.unlink, "{file} is missing; "),
+    "cut": (lambda file: file.write_bytes(b"a del"), "{file} has 5 bytes; "),
     "altered": (
         lambda file: file.write_bytes(b"A delta"),
-        f"{{file}} has 7 bytes of SHA-256 {sha256_hex(b'A delta')}; ",
+        f"{{file}} is of SHA-256 {sha256_hex(b'A delta')}; ",
     ),
-    "unreadable": (
-        make_unreadable,
-        "{file} cannot be read (java.io.IOException: Is a directory); ",
-    ),
+    "unreadable": (make_unreadable, "{file} cannot be read (java.nio.file.FileSystemException: "),
 }
 
 

@@ -136,19 +136,23 @@ final class PosixStore implements Store {
     }
 
     private static String difference(Path file, Committable.FileEntry wanted) throws IOException {
+        long length = Files.size(file);
+        if (length != wanted.bytes()) {
+            return file + " has " + length + " bytes";
+        }
+        String found = sha256(file);
+        return found.equals(wanted.sha256()) ? null : file + " is of SHA-256 " + found;
+    }
+
+    private static String sha256(Path file) throws IOException {
         MessageDigest digest = Json.sha256();
-        long length = 0;
         try (InputStream in = Files.newInputStream(file)) {
             byte[] buffer = new byte[1 << 20];
             for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
                 digest.update(buffer, 0, n);
-                length += n;
             }
         }
-        String found = HexFormat.of().formatHex(digest.digest());
-        return length == wanted.bytes() && found.equals(wanted.sha256())
-                ? null
-                : file + " has " + length + " bytes of SHA-256 " + found;
+        return HexFormat.of().formatHex(digest.digest());
     }
 
     private Path path(long version) {
