@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
-SOURCES := strandline connectors/strandline_flink jobs bench
+SOURCES := strandline connectors/strandline_flink jobs bench tests
 SETUP := $(PYTHON) tools/setup.py
 BENCHES = $(basename $(notdir $(shell grep -lE '^ +finish' bench/*.py)))
 

@@ -17,10 +17,17 @@ from typing import Any, Final
 
 import msgspec
 
+from strandline.errors import WrongUsage
 from strandline.features import Batch, Decoder
 from strandline.spec import Spec
 
 Event = dict[str, Any]
+
+FORMS: Final = {
+    "criteo": "label, 13 numbers and 26 categories, by tabs",
+    "movielens": "user, item, rating and time, by tabs or commas",
+    "open-bandit": "the columns item_id, position, click and user_feature_0 to 3, under a header",
+}
 
 
 def load(name: str, path: Path, events: int) -> Batch:
@@ -30,10 +37,31 @@ def load(name: str, path: Path, events: int) -> Batch:
     ------
     OSError
         If there is no such file.
+    WrongUsage
+        If a line is not of the data set's form.
     """
     columns, read = DATA_SETS[name]
-    with path.open(newline="", encoding="utf-8", errors="replace") as lines:
-        encoded = [msgspec.json.encode(event) for event in islice(read(lines), events)]
+    number, text = 0, ""
+
+    def lines() -> Iterator[str]:
+        nonlocal number, text
+        for text in file:
+            number += 1
+            yield text
+
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        try:
+            encoded = [msgspec.json.encode(event) for event in islice(read(lines()), events)]
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            csv.Error,
+        ) as error:  # TypeError: cells are missing
+            raise WrongUsage(
+                f"{path}, line {number}: {text.strip()!r:.80} is not a line of {name} ({error!r});"
+                f" expected {FORMS[name]}; name the file as it was published, unpacked"
+            ) from error
     batch, _ = Decoder(spec_of(name, columns)).decode(encoded)
     return batch
 
@@ -61,7 +89,7 @@ def _criteo(lines: Iterator[str]) -> Iterator[Event]:
 def _movielens(lines: Iterator[str]) -> Iterator[Event]:
     for line in lines:
         user, item, rating, *_ = line.replace("\t", ",").split(",")
-        if user.isdigit():  # `ratings.csv` has a header
+        if user != "userId":  # `ratings.csv` has a header
             yield {"label": float(rating) >= 4.0, "user": user, "item": item}
 
 

@@ -23,6 +23,7 @@ from bench.learning_streams import TUNED_ON, WORLDS, draw
 from bench.merge_candidates import CANDIDATES, RULES
 from bench.merge_simulation import Rule, Served, Setting, simulate
 from bench.output import finish, parser, progress, table
+from strandline.errors import WrongUsage
 from strandline.features import Batch
 
 EVENTS: Final = 400_000
@@ -87,7 +88,7 @@ def arguments() -> Namespace:
 
 
 def streams(args: Namespace) -> Iterator[tuple[str, Batch]]:
-    """Yield the streams asked for; a data set whose file is not there is passed over."""
+    """Yield the streams asked for; a data set without a file of its form is passed over."""
     for name in args.streams:
         yield name, draw(name, args.events, args.seed)
     for name in DATA_SETS:
@@ -96,7 +97,7 @@ def streams(args: Namespace) -> Iterator[tuple[str, Batch]]:
             continue
         try:
             yield name, load(name, path, args.events)
-        except OSError as error:
+        except (OSError, WrongUsage) as error:
             progress(f"{name}: {error}; passed over")
 
 

@@ -23,7 +23,7 @@ import msgspec
 
 from strandline.canonical import sha256_hex
 from strandline.committable import Committable
-from strandline.errors import CommitRefused, Gap, Rival, Superseded
+from strandline.errors import CommitRefused, Gap, Rival, StoreDamaged, Superseded
 from strandline.limits import MANIFEST_BYTES_MAX
 from strandline.manifest import Manifest, StreamEntry, parse_manifest, render_manifest
 from strandline.store.base import Store
@@ -103,12 +103,13 @@ def commit(store: Store, committable: bytes) -> int:
     CommitRefused
         `Superseded`, `Rival` or `Gap`: never worth a retry.
     StoreDamaged
-        A file that the committable names is missing or altered.
+        A file that the committable names is missing or altered; nothing was committed.
     StoreUnavailable
         The store did not answer; the outcome is unknown and the same call may be repeated.
     """
     wanted = Committable.parse(committable)
     head, files_checked = 0, False
+    lost: StoreDamaged | None = None
     while True:
         head = store.head(head)
         decision = decide(head, partial(manifest_bytes, store), wanted)
@@ -118,10 +119,12 @@ def commit(store: Store, committable: bytes) -> int:
             # The attempt that made it may have died before its folder was durable.
             store.append(decision.version, manifest_bytes(store, decision.version))
             return decision.version
+        if lost is not None:
+            raise lost
         if not files_checked:
-            for kind, ref in references_of(wanted.body):
-                store.read(kind, ref)
-            files_checked = True
+            lost, files_checked = _lost(store, wanted), True
+            if lost is not None:
+                continue  # the files of a run that was superseded meanwhile may go
         if store.append(decision.version, decision.manifest):
             return decision.version
 
@@ -153,6 +156,21 @@ def _create(
             " start again from head with a shorter checkpoint interval"
         )
     return Create(version, manifest)
+
+
+def _lost(store: Store, wanted: Committable) -> StoreDamaged | None:
+    """Return the error of a file that is not as it was prepared; None if all of them are."""
+    for kind, ref in references_of(wanted.body):
+        try:
+            store.read(kind, ref)
+        except StoreDamaged as error:
+            return StoreDamaged(
+                f"stream {wanted.stream}: what was prepared of the events from {wanted.before} to"
+                f" {wanted.after} was lost before its commit: {error}; expected {ref.bytes} bytes"
+                f" of SHA-256 {ref.sha256}. Nothing was committed: commit again once the file is"
+                " back, or roll back and learn these events again"
+            )
+    return None
 
 
 def _find_mine(entry: StreamEntry, read: ReadVersion, committable: Committable) -> int | None:

@@ -17,7 +17,7 @@ from strandline.base import (
     read_changes,
 )
 from strandline.errors import StoreDamaged, WrongUsage
-from strandline.garbage import durable_head, find_garbage
+from strandline.garbage import StagedFile, durable_head, find_garbage
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest, read_spec
@@ -70,6 +70,7 @@ class Compactor:
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
         self._version: int | None = None
+        self._named: dict[int, tuple[StagedFile, ...]] = {}
 
     def run_once(self) -> int | None:
         """Write the newest base that is due; return its version, None if none is due."""
@@ -96,7 +97,7 @@ class Compactor:
         own however long it takes.
         """
         oldest = self._oldest_kept()
-        files = find_garbage(self._store, after=oldest)
+        files = find_garbage(self._store, oldest, self._named)
         bases = [at for at in self._store.bases() if at < oldest]
         for file in files:
             self._store.discard(file.kind, file.sha256)

@@ -7,6 +7,7 @@ so what is garbage at one head is garbage at every later one.
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
@@ -38,17 +39,25 @@ def files_of(manifest: Manifest) -> set[StagedFile]:
     return {StagedFile(kind, ref.sha256) for kind, ref in references_of(manifest.body)}
 
 
-def find_garbage(store: Store, after: int = 0) -> list[StagedFile]:
+def find_garbage(
+    store: Store, after: int = 0, named: dict[int, tuple[StagedFile, ...]] | None = None
+) -> list[StagedFile]:
     """Return the files that no version after `after` names and no commit can name any more.
 
     The files are listed before head is read: one that is staged later is not looked at, and one
     that was committed in between is named by a version that is.
+
+    `named` keeps what versions name from one call to the next: no manifest is read twice.
     """
     files = staged_data(store)
     head = durable_head(store)
-    kept: set[StagedFile] = set()
+    named = {} if named is None else named
+    for version in [version for version in named if version <= after]:
+        del named[version]
     for version in range(after + 1, head.version + 1):
-        kept |= files_of(read_manifest(store, version))
+        if version not in named:
+            named[version] = tuple(files_of(read_manifest(store, version)))
+    kept = set(chain.from_iterable(named.values()))
     return [file for file in files if file not in kept and is_settled(store, file, head.streams)]
 
 

@@ -129,7 +129,7 @@ def sound(decoding: Decoder, plain: PlainDecoder, values: list[bytes | None]) ->
 def main() -> None:
     """Decode hostile events, compare, and say how many they were."""
     seed, count = map(int, sys.argv[1:])
-    decoder.Scratch = FencedScratch  # type: ignore[misc]
+    decoder.Scratch = FencedScratch  # type: ignore[attr-defined]
     decoder._Columns = FencedColumns  # type: ignore[misc]
     dice = random.Random(seed)
     done = 0

@@ -18,7 +18,7 @@ from strandline.store.chain import log as manifests
 from strandline.store.chain import manifest_bytes, read_manifest
 
 Number = Annotated[
-    int | None, typer.Argument(metavar="[VERSION]", help="Default: head.", show_default=False)
+    int | None, typer.Argument(metavar="VERSION", help="Default: head.", show_default=False)
 ]
 Rejects = Annotated[
     bool,

@@ -70,7 +70,8 @@ def train_sections(body: TrainBody) -> Iterator[RenderableType]:
         f"{count(counts.events)} = {count(counts.learned)} learned + "
         f"{count(counts.rejected)} rejected + {count(counts.refused)} refused",
     )
-    view.add_row("event time", " to ".join(moment(time_ms) for time_ms in body.event_time_ms))
+    if any(body.event_time_ms):
+        view.add_row("event time", " to ".join(moment(time_ms) for time_ms in body.event_time_ms))
     if body.checkpoint is not None:
         view.add_row("checkpoint", str(body.checkpoint))
     yield ""

@@ -5,7 +5,6 @@ from strandline.features.decoder import Decoder
 from strandline.features.hashing import (
     BIAS_KEY,
     category_key,
-    cross_key,
     field_seed,
     slots,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "Reason",
     "Rejection",
     "category_key",
-    "cross_key",
     "field_seed",
     "selected_fields",
     "slots",

@@ -13,7 +13,6 @@ The text of an integer is its decimal digits, of a bool "true" or "false": the i
 string "7" are one value.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -42,11 +41,6 @@ def category_key(value: str | int | bool, seed: int) -> int:
     if isinstance(value, bool):
         value = "true" if value else "false"
     return xxh64_intdigest(str(value).encode(), seed)
-
-
-def cross_key(keys: Sequence[int], seed: int) -> int:
-    """Return the 64-bit key of a combination of categories' keys."""
-    return xxh64_intdigest(b"".join(key.to_bytes(8, "little") for key in keys), seed)
 
 
 def slots(keys: NDArray[np.uint64], bits: int) -> NDArray[np.uint32]:

@@ -81,6 +81,7 @@ class PosixStore:
             try:
                 descriptor = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
+                os.stat(path.parent)  # an absent folder may be a mount that comes back
                 message = f"{path} is missing; restore the file from a copy"
                 raise FileMissing(message) from None
             with open(descriptor, "rb") as file:

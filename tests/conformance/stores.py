@@ -61,6 +61,7 @@ def check_staging_twice_is_staging_once(harness: Harness) -> None:
 def check_kinds_do_not_mix(harness: Harness) -> None:
     store = harness.make()
     ref = store.stage("delta", b"a delta")
+    store.stage("rejects", b"the rejects")
     with pytest.raises(StoreDamaged, match="missing"):
         store.read("rejects", ref)
 

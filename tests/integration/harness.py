@@ -16,11 +16,15 @@ from typing import Any, Self
 import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from strandline.base import parameters_at
+from strandline.learners.loading import make_learners
 from strandline.manifest import OpenBody, TrainBody
 from strandline.model import open_model
-from strandline.store import Store, open_store
+from strandline.spec import Spec
+from strandline.store import Store, create_store, open_store
 from strandline.store.chain import log, verify_chain
 from strandline.totals import Totals, add_totals, totals_of
+from strandline.transaction import open_stream
 from strandline_flink.dev.broker import Broker
 from tests.streams import CLICKS
 
@@ -288,3 +292,24 @@ def check_exact(broker: Broker, topic: str, store_url: str) -> Totals:
     model = open_model(store)
     assert {item: model.count(item, "popularity") for item in items} == items
     return total
+
+
+def check_bits(store: Store, spec: Spec, events: Sequence[bytes]) -> None:
+    """A store that one worker learned from one partition holds what this process learns anew.
+
+    The same epochs, with the times that their versions carry: every parameter has the same bits.
+    """
+    versions = [each for each in log(store, newest_first=False) if each.kind == "train"]
+    times_ms = iter([0, *(version.time_ms for version in versions)])
+    here = create_store("memory:", spec)
+    stream = open_stream(here, "events", clock_ms=lambda: next(times_ms))
+    for version in versions:
+        assert isinstance(version.body, TrainBody)
+        with stream.begin() as transaction:
+            transaction.learn(events[stream.position :][: version.body.counts.events])
+    learners = make_learners(spec)
+    found, expected = (parameters_at(each, learners, each.head()) for each in (store, here))
+    assert found.keys() == expected.keys()
+    for name, table in expected.items():
+        for one, other in zip(found[name].items(), table.items(), strict=True):
+            assert (name, one.tobytes()) == (name, other.tobytes())

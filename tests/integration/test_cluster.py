@@ -175,7 +175,7 @@ def test_application_mode_starts_again_from_head(broker: Broker, tmp_path: Path)
     arguments = ["--spec", str(tmp_path / "spec.toml"), "--bootstrap", broker.bootstrap]
     arguments += ["--topic", "application", "--store", run.store_url, "--bounded"]
     for seed in (1, 2):
-        application = [train_script(), *arguments]
+        application = [str(train_script()), *arguments]
         cluster = Cluster(tmp_path / f"flink-{seed}", settings=FAST, application=application)
         cluster.start()
         try:

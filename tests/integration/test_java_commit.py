@@ -1,12 +1,16 @@
 """Java decides like Python, and makes the same bytes."""
 
 import json
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from strandline.canonical import canonical_json
+from strandline.canonical import canonical_json, sha256_hex
 from strandline.commit import commit as commit_in_python
 from strandline.committable import Committable
 from strandline.manifest import FileRef, OpenKey
@@ -15,10 +19,12 @@ from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
 from strandline.store.chain import verify_chain
-from tests.integration.java_runner import SPEC, answer
+from tests.integration.java_runner import SPEC, TIMEOUT_S, answer, command
 
 VECTORS = Path(__file__).parents[1] / "golden" / "commit"
 RUN = "a" * 32
+LOOKED_FOR_S = 6.35  # 0.05 + 0.1 + ... + 3.2
+LATE_S = 1.2
 
 
 def test_java_decides_every_golden_vector_like_python() -> None:
@@ -32,7 +38,11 @@ def test_java_decides_every_golden_vector_like_python() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    store = create_store(str(tmp_path / "store"), Spec.parse(SPEC))
+    return opened_store(tmp_path)
+
+
+def opened_store(folder: Path) -> Store:
+    store = create_store(str(folder / "store"), Spec.parse(SPEC))
     append_open(
         store,
         "events",
@@ -116,19 +126,62 @@ def test_another_commit_of_the_same_events_is_a_rival(store: Store, tmp_path: Pa
     assert store.head() == 2
 
 
-def test_a_delta_file_altered_between_prepare_and_commit(store: Store, tmp_path: Path) -> None:
-    delta = store.stage("delta", b"a delta")
-    (file,) = Path(store.url, "deltas").iterdir()
-    file.write_bytes(b"A delta")
-    fatal = commit_in_java(store, committable(delta), tmp_path)["fatal"]
-    assert fatal.startswith(f"STRANDLINE[store_damaged] {file} was altered")
-    assert store.head() == 1
-
-
-def test_a_delta_file_lost_between_prepare_and_commit(store: Store, tmp_path: Path) -> None:
-    delta = store.stage("delta", b"a delta")
-    (file,) = Path(store.url, "deltas").iterdir()
+def make_unreadable(file: Path) -> None:
+    """A link to itself is read by nobody, root included."""
     file.unlink()
-    fatal = commit_in_java(store, committable(delta), tmp_path)["fatal"]
-    assert fatal.startswith(f"STRANDLINE[store_damaged] {file} was removed")
+    file.symlink_to(file)
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "lost": (Path.unlink, "{file} is missing; "),
+    "cut": (lambda file: file.write_bytes(b"a del"), "{file} has 5 bytes; "),
+    "altered": (
+        lambda file: file.write_bytes(b"A delta"),
+        f"{{file}} is of SHA-256 {sha256_hex(b'A delta')}; ",
+    ),
+    "unreadable": (make_unreadable, "{file} cannot be read (java.nio.file.FileSystemException: "),
+}
+
+
+def test_a_delta_file_lost_or_altered_between_prepare_and_commit(tmp_path: Path) -> None:
+    """The message says what, got, expected, and what to do."""
+    with ThreadPoolExecutor(len(FAULTS)) as pool:
+        list(pool.map(lambda fault: check_fault(tmp_path / fault, *FAULTS[fault]), FAULTS))
+
+
+def check_fault(folder: Path, spoil: Callable[[Path], object], words: str) -> None:
+    folder.mkdir()
+    store = opened_store(folder)
+    delta = store.stage("delta", b"a delta")
+    (file,) = Path(store.url, "deltas").iterdir()
+    spoil(file)
+    fatal = commit_in_java(store, committable(delta), folder)["fatal"]
+    assert fatal.startswith(
+        "STRANDLINE[store_damaged] stream events: what was prepared of the events from"
+        " {0=0, 9=0, 10=0} to {0=0, 9=0, 10=5} was lost before its commit: "
+    )
+    assert words.format(file=file) in fatal
+    assert f"expected 7 bytes of SHA-256 {delta.sha256}. Nothing was committed: " in fatal
+    assert "start again without a savepoint; the job reads these events again" in fatal
     assert store.head() == 1
+
+
+def test_commit_waits_for_files_that_come_back(store: Store, tmp_path: Path) -> None:
+    """A file that is late, then its folder away for longer than a missing file is looked for."""
+    data = committable(store.stage("delta", b"a delta"))
+    (tmp_path / "committable.json").write_bytes(data)
+    deltas, late, away = Path(store.url, "deltas"), tmp_path / "late", tmp_path / "away"
+    (file,) = deltas.iterdir()
+    file.rename(late)
+    with subprocess.Popen(
+        command("commit", store.url, tmp_path / "committable.json"), stdout=subprocess.PIPE
+    ) as java:
+        time.sleep(LATE_S)
+        deltas.rename(away)
+        late.rename(away / file.name)
+        time.sleep(LOOKED_FOR_S)
+        assert java.poll() is None
+        away.rename(deltas)
+        out, _ = java.communicate(timeout=TIMEOUT_S)
+    assert json.loads(out) == {"version": 2, "mine": False}
+    assert verify_chain(store, files=True) == 2

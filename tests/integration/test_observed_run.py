@@ -9,17 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from strandline.base import parameters_at
-from strandline.learners.loading import make_learners
 from strandline.manifest import Manifest, TrainBody
 from strandline.model import open_model
 from strandline.spec import Spec
-from strandline.store import Store, create_store, open_store
+from strandline.store import Store, open_store
 from strandline.store.chain import log
-from strandline.transaction import open_stream
 from strandline_flink import flink_rest
 from strandline_flink.dev.broker import Broker
-from tests.integration.harness import Run, check_exact, items_of, produce
+from tests.integration.harness import Run, check_bits, check_exact, items_of, produce
 from tests.oracles.decay import decayed
 from tests.plugins import EXAMPLE, install_example
 from tests.streams import CLICKS, clicks
@@ -178,22 +175,7 @@ def test_parameters_are_those_of_the_same_epochs_learned_in_this_process(
     observed: Observed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_example(monkeypatch, tmp_path / "site")
-    spec = Spec.parse(CLICKS + LEARNERS)
-    here = create_store("memory:", spec)
-    times_ms = iter([0, *(version.time_ms for version in observed.versions)])
-    stream = open_stream(here, "events", clock_ms=lambda: next(times_ms))
-    for body in observed.bodies:
-        with stream.begin() as transaction:
-            transaction.learn(EVENTS[stream.position :][: body.counts.events])
-    learners = make_learners(spec)
-    found, expected = (
-        parameters_at(store, learners, store.head()) for store in (observed.store, here)
-    )
-    assert found.keys() == expected.keys()
-    assert len(found) >= 6
-    for name, table in expected.items():
-        for one, other in zip(found[name].items(), table.items(), strict=True):
-            assert (name, one.tobytes()) == (name, other.tobytes())
+    check_bits(observed.store, Spec.parse(CLICKS + LEARNERS), EVENTS)
 
 
 def test_counts_and_naive_bayes_are_exact(
@@ -209,7 +191,7 @@ def test_flink_shows_what_the_versions_say(observed: Observed) -> None:
     rows = sum(sum(file.rows.values()) for body in bodies for file in body.files)
     file_bytes = sum(file.bytes for body in bodies for file in body.files)
     last = bodies[-1]
-    told = {
+    told: dict[str, dict[str, int | None]] = {
         "WorkerAccounts": counts
         | {"refused": 0, "delta_rows": rows, "epoch": last.checkpoint}
         | {"adopted": last.deltas[0].adopted},

@@ -2,9 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -25,12 +28,14 @@ from tests.integration.harness import (
     items_of,
     positions,
     produce,
+    restored_opens,
 )
 from tests.integration.live import Producing
 from tests.streams import CLICKS, clicks
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 COMPACTED_WITHIN_S = 90
+LATE_S = 0.3
 
 
 def test_zombie_that_wakes_after_a_newer_open_is_refused(broker: Broker, tmp_path: Path) -> None:
@@ -168,3 +173,37 @@ def wait_until_compacted(broker: Broker, topic: str, position: int) -> None:
             return
         assert time.monotonic() < deadline_s, f"{len(offsets)} of {position}.. are still there"
         time.sleep(1)
+
+
+@contextmanager
+def slow_file_system(process: psutil.Process) -> Iterator[None]:
+    """Whatever the process asks of files, other than reading and writing what is open, is late."""
+    calls = "open,openat,stat,newfstatat,statx,link,linkat,fsync"
+    slow = ["-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter={LATE_S * 1e6:.0f}"]
+    attached = ["strace", "-f", "-o", os.devnull, *slow, "-p", str(process.pid)]
+    with subprocess.Popen(attached, stderr=subprocess.DEVNULL) as tracer:
+        yield
+        assert tracer.poll() is None, "the tracer went away"
+        tracer.terminate()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace to hold calls back")
+def test_slow_store(broker: Broker, tmp_path: Path) -> None:
+    """Every call of the store takes its time, of commits, workers and mergers: the job goes on."""
+    topic = "slow-store"
+    broker.create_topic(topic, 2)
+    with Run(broker.bootstrap, topic, tmp_path, "--parallelism=2", "--mode=thread") as run:
+        with Producing(broker, topic):
+            run.wait_for_version(3)
+            (job,) = (each for each in run.processes() if each.name() == "java")
+            with slow_file_system(job):
+                began_s = time.monotonic()
+                run.wait_for_more(4)
+                took_s = time.monotonic() - began_s
+            run.wait_for_more(3)
+        run.wait_for_events(ends(broker, topic))
+        summary = run.stop()
+    assert took_s > 4 * 5 * LATE_S, f"{took_s:.1f} s for four versions: nothing was slow"
+    assert restored_opens(run.store) == 0, "slow is no failure"
+    assert summary["events"] == sum(ends(broker, topic).values())
+    check_exact(broker, topic, run.store_url)

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strandline import base, compactor
+from strandline import base, compactor, garbage
 from strandline.base import parameters_at
-from strandline.compactor import Compactor
+from strandline.compactor import Collected, Compactor
 from strandline.errors import StoreDamaged, VersionGone
 from strandline.learners.loading import empty_parameters, make_learners, schemas_of
+from strandline.manifest import Manifest
 from strandline.model import open_model
 from strandline.store import MemoryStore, Store, create_store, manifest_bytes, read_manifest
 from strandline.tables import Parameters, apply_changes
@@ -83,6 +84,28 @@ def test_a_compactor_that_goes_on_writes_what_a_fresh_one_writes() -> None:
     store._bases.clear()
     assert Compactor(store, every=2).run_once() == 10
     assert store._bases[10] == mine[10]
+
+
+def test_a_compactor_that_goes_on_reads_each_manifest_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long the line of versions; what came since is kept like what was read before."""
+    store = create_store("memory:", SPEC)
+    job, collector = Job(store), Compactor(store, every=100)
+    read: list[int] = []
+
+    def counted(of: Store, version: int) -> Manifest:
+        read.append(version)
+        return read_manifest(of, version)
+
+    monkeypatch.setattr(garbage, "read_manifest", counted)
+    for seed in range(6):
+        job.epoch({0: clicks(30, seed)})
+        job.commit()
+        assert collector.collect() == Collected()
+    as_head, for_its_files = range(2, store.head() + 1), range(1, store.head() + 1)
+    assert sorted(read) == sorted([*as_head, *for_its_files])
+    assert open_model(store).version == store.head()
 
 
 def test_a_compactor_needs_a_positive_step() -> None:

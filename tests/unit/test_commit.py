@@ -8,8 +8,10 @@ from strandline.canonical import canonical_json, sha256_hex
 from strandline.commit import Create, Mine, commit, compare, decide
 from strandline.committable import Committable
 from strandline.errors import CommitRefused, Gap, Rival, StoreDamaged, Superseded
+from strandline.manifest import FileRef
 from strandline.opening import append_open
 from strandline.store import MemoryStore, read_manifest, verify_chain
+from strandline.store.base import FileKind
 from tests.golden.commit_lines import (
     B0,
     B1,
@@ -154,6 +156,42 @@ def test_overtaken_by_a_newer_open_it_is_superseded() -> None:
     store = overtaken(list(base.manifests), base.open(OTHER_RUN).manifests[2:])
     with pytest.raises(Superseded):
         commit(store, C1)
+
+
+class Collected(MemoryStore):
+    """Another run opens right before the first file is read, and its garbage is collected."""
+
+    def __init__(self, manifests: list[bytes], opened: bytes) -> None:
+        super().__init__()
+        self._versions = dict(enumerate(manifests))
+        self.opened = opened
+
+    def read(self, kind: FileKind, ref: FileRef | str) -> bytes:
+        self.append(len(self._versions), self.opened)
+        return super().read(kind, ref)
+
+
+def test_files_that_went_with_their_superseded_run_are_no_damage() -> None:
+    """A supervisor must not start again what was superseded."""
+    base = line()
+    store = Collected(list(base.manifests), base.open(OTHER_RUN).manifests[2])
+    with pytest.raises(Superseded):
+        commit(store, C1)
+
+
+@pytest.mark.parametrize("kind", ["delta", "rejects"])
+def test_a_file_lost_between_prepare_and_commit_is_named(kind: FileKind) -> None:
+    store = store_of(line().manifests)
+    (sha256,) = store.staged(kind)
+    store.discard(kind, sha256)
+    with pytest.raises(StoreDamaged) as caught:
+        commit(store, C1)
+    words = [str(B0), str(B1), f"{kind} {sha256} is missing", "bytes of SHA-256", "Nothing was"]
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert store.head() == 1
+    data = {"delta": b"a delta", "rejects": b"the rejects"}[kind]
+    store.stage(kind, data)
+    assert commit(store, C1) == 2, "the same call may be repeated"
 
 
 def test_after_a_takeover_the_events_are_read_again_from_head() -> None:

@@ -62,7 +62,8 @@ def test_beside_a_writer_no_gap_no_step_back_and_scores_agree(kind: str, tmp_pat
         for seed in range(versions):
             learn(stream, seed)
         reader.wait(stream.version, timeout_s=20)
-        time.sleep(0.02)
+        while any(not found or found[-1].version < stream.version for found in seen):
+            time.sleep(0.005)
         done.set()
         for asker in askers:
             asker.join()

@@ -1,11 +1,13 @@
 """The loaders of public data sets, on files of a few lines in the form that each is sent in."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bench.event_files import DATA_SETS, load, spec_of
+from bench.event_files import DATA_SETS, FORMS, load, spec_of
+from strandline.errors import WrongUsage
 from strandline.features import BIAS_FIELD, Batch
 from strandline.features.hashing import category_key, field_seed
 
@@ -43,7 +45,7 @@ def category(field: str, text: str) -> tuple[int, float]:
     return category_key(text, field_seed(field)), 1.0
 
 
-def number(field: str, value: float) -> tuple[int, float]:
+def number(field: str, value: float) -> tuple[int, Any]:
     odd_log = np.copysign(np.log1p(abs(value)), value)
     return field_seed(field), pytest.approx(odd_log, abs=1e-6)
 
@@ -96,3 +98,26 @@ def test_no_more_events_are_read_than_asked_for(name: str, text: str, tmp_path: 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load("criteo", tmp_path / "train.txt", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "got"),
+    [
+        ("criteo", CRITEO + "yes" + "\t" * 39 + "\n", 4, "yes"),
+        ("criteo", "1\tmany" + "\t" * 38, 1, "many"),
+        ("criteo", "\n", 1, "''"),
+        ("movielens", U_DATA + "196\t242\n", 3, "196"),
+        ("movielens", "196::242::3::881250949\n", 1, "196::242"),  # of another release
+        ("movielens", U_DATA + "a,b,c,d\n", 3, "a,b,c,d"),
+        ("open-bandit", BANDIT + "2,2019-11-24\n", 4, "2,2019-11-24"),
+        ("open-bandit", U_DATA, 2, "878887116"),
+    ],
+)
+def test_a_line_of_another_form_says_which_and_what_was_expected(
+    name: str, text: str, line: int, got: str, tmp_path: Path
+) -> None:
+    with pytest.raises(WrongUsage) as caught:
+        loaded(name, text, tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'events'}, line {line}: ")
+    for words in (got, f"is not a line of {name} (", f"; expected {FORMS[name]}; name the file"):
+        assert words in str(caught.value)

@@ -2,13 +2,14 @@
 
 import json
 import re
+from typing import Any
 
 from bench.events import CATEGORIES, CHUNK_EVENTS, NUMBERS, SPEC, VW_TEXT, lines
 from strandline.features.decoder import Decoder
 from strandline.spec import Spec
 
 
-def whole(count: int, **arguments: int) -> list[bytes]:
+def whole(count: int, **arguments: Any) -> list[bytes]:
     return b"".join(lines(count, **arguments)).splitlines()
 
 

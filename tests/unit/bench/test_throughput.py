@@ -1,5 +1,7 @@
 """How the throughput bench compares its contenders."""
 
+from functools import partial
+
 from bench.exactly_once_cost import figures, to_table
 from bench.speed import Speed
 from bench.strandline_run import Run
@@ -48,7 +50,7 @@ def test_the_order_moves_on_from_turn_to_turn() -> None:
         return peer(seconds)
 
     names = ("kcat_vw", "vw_text")
-    found = take_turns({name: lambda name=name: contender(name, 1.0) for name in names}, 2)
+    found = take_turns({name: partial(contender, name, 1.0) for name in names}, 2)
     assert called == ["kcat_vw", "vw_text", "vw_text", "kcat_vw"]
     assert {name: len(done) for name, done in found.items()} == {"kcat_vw": 2, "vw_text": 2}
 

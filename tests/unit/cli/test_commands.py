@@ -77,6 +77,11 @@ def test_show_prints_positions_spans_and_reasons(folder: Path) -> None:
         assert reason in text
 
 
+def test_show_says_nothing_of_times_that_events_do_not_have(folder: Path) -> None:
+    assert document("show", folder / "store", "4")["manifest"]["body"]["event_time_ms"] == [0, 0]
+    assert b"event time" not in strandline("show", folder / "store", "4").stdout
+
+
 def test_show_rejects_lists_each_rejected_event_with_its_bytes(folder: Path) -> None:
     versions = document("log", folder / "store", "--limit", "0")["versions"]
     rejected = sum(each["rejected"] for each in versions)

@@ -24,7 +24,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Java sources of the test's own instead of Strandline's, compiled into a cache of its own."""
     root = tmp_path / "java"
     root.mkdir()
-    shared_jars = fetching.cache_dir("jars")
+    shared_jars = cache.cache_dir("jars")
     monkeypatch.setenv("STRANDLINE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "jars").symlink_to(shared_jars)
@@ -121,7 +121,7 @@ def test_the_cache_folder_follows_the_environment(
 
 def test_compiled_classes_run(sources: Path) -> None:
     (sources / "Greeting.java").write_text(GREETING)
-    command = [java(), "-cp", compiled(), "strandline.probe.Greeting", "ecj"]
+    command: list[str | Path] = [java(), "-cp", compiled(), "strandline.probe.Greeting", "ecj"]
     assert subprocess.check_output(command, text=True) == "hello from ecj"
 
 

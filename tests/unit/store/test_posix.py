@@ -307,3 +307,14 @@ def test_no_rename_in_the_store() -> None:
     sources = "".join(path.read_text() for path in folder.glob("*.py"))
     for call in ("os.rename", "os.replace", ".rename(", ".replace(", "shutil"):
         assert call not in sources
+
+
+def test_a_file_whose_folder_is_away_may_come_back(tmp_path: Path) -> None:
+    """An absent folder may be a mount: no reason to call its files lost for good."""
+    store = PosixStore(tmp_path / "store")
+    ref = store.stage("delta", b"a delta")
+    (tmp_path / "store").rename(tmp_path / "away")
+    with pytest.raises(StoreUnavailable, match=ref.sha256):
+        store.read("delta", ref)
+    (tmp_path / "away").rename(tmp_path / "store")
+    assert store.read("delta", ref) == b"a delta"

@@ -63,6 +63,7 @@ final class Commit {
     /** Commits, or finds that it was done before; the version is durable when it returns. */
     static Committed commit(Store store, Committable wanted) throws InterruptedException {
         boolean checked = false;
+        SuppressRestartsException lost = null;
         long head = 0;
         while (true) {
             long hint = head;
@@ -72,9 +73,15 @@ final class Commit {
                     Retry.untilAnswered("decide", () -> decide(known, store::read, wanted));
             switch (decision.outcome()) {
                 case CREATE -> {
+                    if (lost != null) {
+                        throw lost;
+                    }
                     if (!checked) {
-                        check(store, wanted);
+                        lost = lost(store, wanted);
                         checked = true;
+                        if (lost != null) {
+                            continue; // the files of a run that was superseded meanwhile may go
+                        }
                     }
                     // A lost answer leaves the number taken: the next turn finds it to be mine.
                     boolean created = Retry.untilAnswered("commit",
@@ -139,13 +146,23 @@ final class Commit {
         }
     }
 
-    private static void check(Store store, Committable wanted) throws InterruptedException {
+    /** The end of a job whose files are not as they were prepared; null if all of them are. */
+    private static SuppressRestartsException lost(Store store, Committable wanted)
+            throws InterruptedException {
         for (Committable.FileEntry file : wanted.files()) {
-            Retry.untilAnswered("check " + file.path(), () -> {
-                store.check(file.path(), file.bytes(), file.sha256());
-                return true;
-            });
+            String fault = Retry.certainFault(() -> store.fault(file));
+            if (fault != null) {
+                return Fatal.damaged(String.format(
+                        "stream %s: what was prepared of the events from %s to %s was lost before"
+                                + " its commit: %s; expected %d bytes of SHA-256 %s. Nothing was"
+                                + " committed: see what else writes to the store's folders, then"
+                                + " start again without a savepoint; the job reads these events"
+                                + " again",
+                        wanted.stream(), wanted.before(), wanted.after(),
+                        fault, file.bytes(), file.sha256()));
+            }
         }
+        return null;
     }
 
     private static SuppressRestartsException refusal(

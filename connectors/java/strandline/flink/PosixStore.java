@@ -3,6 +3,7 @@ package strandline.flink;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
@@ -113,27 +114,45 @@ final class PosixStore implements Store {
     }
 
     @Override
-    public void check(String path, long bytes, String sha256) throws IOException {
-        Path file = root.resolve(path);
+    public String fault(Committable.FileEntry wanted) throws IOException {
+        Path file = root.resolve(wanted.path());
+        String fault;
+        try {
+            fault = difference(file, wanted);
+        } catch (ClosedByInterruptException e) {
+            throw e;
+        } catch (NoSuchFileException e) {
+            LOG.debug("{} is not there", file, e);
+            fault = file + " is missing";
+        } catch (IOException e) {
+            LOG.debug("{} cannot be read", file, e);
+            fault = file + " cannot be read (" + e + ")";
+        }
+        if (fault != null) {
+            requireRoot(null);
+            Files.newDirectoryStream(file.getParent()).close(); // else the folder is what is wrong
+        }
+        return fault;
+    }
+
+    private static String difference(Path file, Committable.FileEntry wanted) throws IOException {
+        long length = Files.size(file);
+        if (length != wanted.bytes()) {
+            return file + " has " + length + " bytes";
+        }
+        String found = sha256(file);
+        return found.equals(wanted.sha256()) ? null : file + " is of SHA-256 " + found;
+    }
+
+    private static String sha256(Path file) throws IOException {
+        MessageDigest digest = Json.sha256();
         try (InputStream in = Files.newInputStream(file)) {
-            MessageDigest digest = Json.sha256();
             byte[] buffer = new byte[1 << 20];
-            long length = 0;
             for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
                 digest.update(buffer, 0, n);
-                length += n;
             }
-            String found = HexFormat.of().formatHex(digest.digest());
-            if (length != bytes || !found.equals(sha256)) {
-                throw Fatal.damaged(file + " was altered after it was prepared: " + length
-                        + " bytes, sha256 " + found + "; expected " + bytes + " bytes, " + sha256
-                        + ". Nothing was committed: start the job again from the store's head");
-            }
-        } catch (NoSuchFileException e) {
-            requireRoot(e);
-            throw Fatal.damaged(file + " was removed after it was prepared."
-                    + " Nothing was committed: start the job again from the store's head");
         }
+        return HexFormat.of().formatHex(digest.digest());
     }
 
     private Path path(long version) {

@@ -14,6 +14,7 @@ final class Retry {
     private static final Logger LOG = LoggerFactory.getLogger(Retry.class);
     private static final long PAUSE_MIN_MS = 50;
     private static final long PAUSE_MAX_MS = 5_000;
+    private static final int LOOKS = 8; // within 6 s: longer than a mount hides a new file
 
     private Retry() {}
 
@@ -33,6 +34,30 @@ final class Retry {
                 Thread.sleep(pauseMs);
                 pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS);
             }
+        }
+    }
+
+    /**
+     * Null once a look finds no fault; a fault once it was found in several looks in a row, with
+     * a growing pause between them, and the store answered all the while.
+     */
+    static String certainFault(Call<String> look) throws InterruptedException {
+        long pauseMs = PAUSE_MIN_MS;
+        int seen = 0;
+        while (true) {
+            try {
+                String fault = look.call();
+                seen++;
+                if (fault == null || seen == LOOKS) {
+                    return fault;
+                }
+                LOG.warn("{}, looking again in {} ms", fault, pauseMs);
+            } catch (IOException e) {
+                seen = 0;
+                LOG.warn("the store did not answer, looking again in {} ms", pauseMs, e);
+            }
+            Thread.sleep(pauseMs);
+            pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS);
         }
     }
 

@@ -21,8 +21,11 @@ interface Store {
      */
     boolean append(long version, byte[] manifest) throws IOException;
 
-    /** Ends the job unless the staged file is there with this length and digest. */
-    void check(String path, long bytes, String sha256) throws IOException;
+    /**
+     * What is wrong with a staged file: null if it is there with this length and digest. Says
+     * nothing about a file that cannot be seen because its folder or the store is away.
+     */
+    String fault(Committable.FileEntry file) throws IOException;
 
     static Store open(String url) {
         return new PosixStore(java.nio.file.Path.of(url));
