@@ -1,6 +1,5 @@
 """Columns of feature entries: numbers, categories, crosses, and their assembly into rows."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -12,6 +11,7 @@ from xxhash import xxh64_intdigest
 
 from strandline.features.batch import BIAS_FIELD, Batch
 from strandline.features.hashing import BIAS_KEY, KeyCache
+from strandline.features.logarithm import write_odd_logs
 from strandline.spec import Number
 
 _SINGLES = {str, int}
@@ -37,9 +37,9 @@ def number_values(values: Sequence[float | None], number: Number) -> NDArray[np.
     if number.transform == "sqrt":
         exact = np.copysign(np.sqrt(np.abs(exact)), exact)
     elif number.transform == "log1p":
-        # math, not numpy: numpy's vector code has other last bits on other processors.
-        logs = [math.log1p(value) for value in np.abs(exact).tolist()]
-        exact = np.copysign(np.array(logs, dtype=np.float64), exact)
+        logs = np.empty_like(exact)
+        write_odd_logs(exact, logs)
+        exact = logs
     with np.errstate(over="ignore", under="ignore"):
         exact = (exact - number.offset) * number.scale
         if number.clip is not None:

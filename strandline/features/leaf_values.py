@@ -75,7 +75,7 @@ def _read_texts(at: int, end: int, leaf: int, spans: int, places: int) -> int:
 
 
 @njit(nogil=True, forceinline=True)
-def read_leaf(at: int, end: int, leaf: int, spans: int, places: int) -> int:
+def read_leaf(at: int, end: int, number: int, leaf: int, spans: int, places: int) -> int:
     """Read the value at a leaf, texts of an array into spans; return its end, 0 if it cannot."""
     byte = byte_at(at)
     if byte == LETTER_N:
@@ -92,11 +92,12 @@ def read_leaf(at: int, end: int, leaf: int, spans: int, places: int) -> int:
         layout.set_leaf_count(leaf, 1)
         return after
     layout.set_leaf_holds(leaf, VALUE)
+    place = layout.values(places) + 8 * number
     if role == LABEL and byte in (LETTER_T, LETTER_F):
-        layout.set_leaf_value(leaf, 1.0 if byte == LETTER_T else 0.0)
+        layout.write_float64(place, 1.0 if byte == LETTER_T else 0.0)
         return word_end(at)
     if role != NUMBER and byte == MINUS:
         return 0  # for a label or a weight the sign of zero counts
     after, value = read_number(at)
-    layout.set_leaf_value(leaf, value)
+    layout.write_float64(place, value)
     return after
