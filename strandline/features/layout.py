@@ -33,7 +33,7 @@ STEP: Final = np.dtype(
         ("before", np.int32),  # the node in which the text begins
         ("after", np.int32),  # the node of the value after it
         ("common", np.int32),  # depth of the innermost node that the text neither opens nor closes
-        ("padding", np.int32),
+        ("opens", np.int32),  # whether the text opens a node
         ("text", f"V{STEP_TEXT_MAX}"),
     ]
 )
@@ -169,6 +169,7 @@ step_before, set_step_before = reader(STEP, "before"), writer(STEP, "before")
 step_after, set_step_after = reader(STEP, "after"), writer(STEP, "after")
 step_common, set_step_common = reader(STEP, "common"), writer(STEP, "common")
 step_target, set_step_target = reader(STEP, "target"), writer(STEP, "target")
+step_opens, set_step_opens = reader(STEP, "opens"), writer(STEP, "opens")
 step_length, set_step_length = reader(STEP, "length"), writer(STEP, "length")
 step_following, set_step_following = reader(STEP, "following"), writer(STEP, "following")
 step_mask_low, set_step_mask_low = reader(STEP, "mask_low"), writer(STEP, "mask_low")

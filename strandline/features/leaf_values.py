@@ -35,14 +35,19 @@ def _read_escaped(at: int, end: int, places: int) -> tuple[int, int, int]:
 
 
 @njit(nogil=True, forceinline=True)
+def _read_string(at: int, end: int, places: int) -> tuple[int, int, int]:
+    stop = string_end(at, end, False)
+    if stop == 0:
+        return _read_escaped(at, end, places)
+    return at, stop, stop + 1
+
+
+@njit(nogil=True, forceinline=True)
 def _read_text(at: int, end: int, places: int) -> tuple[int, int, int]:
     """Return where the text of a category begins and ends, and where its value ends, or 0."""
     byte = byte_at(at)
     if byte == QUOTE:
-        stop = string_end(at + 1, end, False)
-        if stop == 0:
-            return _read_escaped(at + 1, end, places)
-        return at + 1, stop, stop + 1
+        return _read_string(at + 1, end, places)
     stop = word_end(at) if byte in (LETTER_T, LETTER_F) else read_integer(at)
     return at, stop, stop
 
@@ -78,10 +83,17 @@ def _read_texts(at: int, end: int, leaf: int, spans: int, places: int) -> int:
 def read_leaf(at: int, end: int, number: int, leaf: int, spans: int, places: int) -> int:
     """Read the value at a leaf, texts of an array into spans; return its end, 0 if it cannot."""
     byte = byte_at(at)
+    role = layout.leaf_role(leaf)
+    if role == CATEGORY and byte == QUOTE:
+        first, stop, after = _read_string(at + 1, end, places)
+        layout.set_leaf_holds(leaf, TEXT)
+        layout.set_leaf_first(leaf, first)
+        layout.set_leaf_length(leaf, stop - first)
+        layout.set_leaf_count(leaf, 1)
+        return after
     if byte == LETTER_N:
         layout.set_leaf_holds(leaf, NULL)
         return at + 4 if is_null(at) else 0
-    role = layout.leaf_role(leaf)
     if role == CATEGORY:
         if byte == OPEN_ARRAY:
             return _read_texts(at, end, leaf, spans, places)

@@ -24,7 +24,7 @@ _1, _2, _3, _4, _5, _6, _7 = (
 )  # fmt: skip
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True, forceinline=True, error_model="numpy")
 def log1p(x: float) -> float:
     """Return the logarithm of 1 + x, for a finite x from 0 on; NaN for NaN.
 
@@ -48,7 +48,7 @@ def log1p(x: float) -> float:
     return k * _LN2_HIGH - ((half - low) - f)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def write_odd_logs(values: NDArray[np.float64], logs: NDArray[np.float64]) -> None:
     """Write ``sign(x) * log1p(|x|)`` of as many values as `logs` has: side by side, in vectors."""
     for at in range(len(logs)):
