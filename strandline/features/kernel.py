@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from strandline.features import layout
 from strandline.features.logarithm import write_odd_logs
 from strandline.features.row_entries import NO_ROOM, REFUSED, write_row
-from strandline.features.row_scan import scan_row
+from strandline.features.row_scan import forget_lengths, scan_row
 
 _SOURCES: Final = (
     "kernel", "layout", "leaf_values", "logarithm", "memory", "numbers", "plan", "row_entries",
@@ -75,6 +75,7 @@ def _compiled(sources: int) -> Callable[..., Any]:
         """
         if sources == 0:
             return first
+        forget_lengths(places)
         for row in range(first, end):
             at = starts[row]
             begin = begins[row] + (data if row < split else last)

@@ -147,6 +147,7 @@ node_seen, set_node_seen = reader(NODE, "seen"), writer(NODE, "seen")
 leaf_role = reader(LEAF, "role")
 leaf_holds, set_leaf_holds = reader(LEAF, "holds"), writer(LEAF, "holds")
 leaf_count, set_leaf_count = reader(LEAF, "count"), writer(LEAF, "count")
+leaf_usual, set_leaf_usual = reader(LEAF, "usual"), writer(LEAF, "usual")
 leaf_first, set_leaf_first = reader(LEAF, "first"), writer(LEAF, "first")
 leaf_length, set_leaf_length = reader(LEAF, "length"), writer(LEAF, "length")
 

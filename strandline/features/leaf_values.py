@@ -1,9 +1,12 @@
 """The value at a leaf of a plan, in a kernel."""
 
+from typing import Final
+
+import numpy as np
 from numba import njit
 
 from strandline.features import layout
-from strandline.features.memory import byte_at
+from strandline.features.memory import STEP, byte_at, string_stops
 from strandline.features.numbers import read_integer, read_number
 from strandline.features.plan import CATEGORY, LABEL, NULL, NUMBER, TEXT, TEXTS, VALUE
 from strandline.features.tokens import (
@@ -21,6 +24,9 @@ from strandline.features.tokens import (
     unescape,
     word_end,
 )
+
+
+_TOP: Final = np.uint64(1 << 63)
 
 
 @njit(nogil=True)
@@ -85,11 +91,19 @@ def read_leaf(at: int, end: int, number: int, leaf: int, spans: int, places: int
     byte = byte_at(at)
     role = layout.leaf_role(leaf)
     if role == CATEGORY and byte == QUOTE:
-        first, stop, after = _read_string(at + 1, end, places)
         layout.set_leaf_holds(leaf, TEXT)
+        layout.set_leaf_count(leaf, 1)
+        usual = layout.leaf_usual(leaf)
+        if string_stops(at + 1) << np.uint64(63 - usual) == _TOP:
+            close = at + 1 + usual
+            if byte_at(close) == QUOTE and close < end:
+                layout.set_leaf_first(leaf, at + 1)
+                layout.set_leaf_length(leaf, usual)
+                return close + 1
+        first, stop, after = _read_string(at + 1, end, places)
         layout.set_leaf_first(leaf, first)
         layout.set_leaf_length(leaf, stop - first)
-        layout.set_leaf_count(leaf, 1)
+        layout.set_leaf_usual(leaf, stop - first if usual > STEP and stop - first < STEP else STEP)
         return after
     if byte == LETTER_N:
         layout.set_leaf_holds(leaf, NULL)

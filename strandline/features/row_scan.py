@@ -16,7 +16,7 @@ from numba import njit
 from strandline.features import layout
 from strandline.features.layout import LEAF_BYTES, MEMBER_BYTES, NODE_BYTES, STEP_BYTES
 from strandline.features.leaf_values import read_leaf
-from strandline.features.memory import byte_at, differences, xxh64
+from strandline.features.memory import STEP, byte_at, differences, xxh64
 from strandline.features.plan import ABSENT, OUTSIDE, TEXTS
 from strandline.features.tokens import (
     CLOSE_OBJECT,
@@ -226,6 +226,12 @@ def _forget_record(places: int) -> None:
     for leaf in range(layout.leaves(places), layout.leaves_end(places), LEAF_BYTES):
         layout.set_leaf_holds(leaf, ABSENT)
         layout.set_leaf_count(leaf, 0)
+
+
+@njit(nogil=True)
+def forget_lengths(places: int) -> None:
+    for leaf in range(layout.leaves(places), layout.leaves_end(places), LEAF_BYTES):
+        layout.set_leaf_usual(leaf, STEP + 1)
 
 
 @njit(nogil=True)
