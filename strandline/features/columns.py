@@ -103,22 +103,25 @@ def assemble(
     columns: Sequence[Column], labels: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> Batch:
     """Interleave the columns of all features, and the bias, into rows."""
-    per_row = np.ones(len(labels), dtype=np.int64)
-    for column in columns:
-        per_row += column.counts
-    starts = np.zeros(len(labels) + 1, dtype=np.int64)
-    np.cumsum(per_row, out=starts[1:])
-    keys = np.full(starts[-1], BIAS_KEY, dtype=np.uint64)
-    fields = np.full(starts[-1], BIAS_FIELD, dtype=np.uint16)
-    values = np.ones(starts[-1], dtype=np.float32)
-    first = starts[:-1].copy()
-    for field, column in enumerate(columns):
-        at = np.repeat(first, column.counts) + _within(column.counts)
-        keys[at] = column.keys
-        fields[at] = field
-        values[at] = column.values
-        first += column.counts
-    return Batch(keys, fields, values, starts, labels, weights)
+    rows = len(labels)
+    bias = Column(
+        np.full(rows, BIAS_KEY, np.uint64), np.ones(rows, np.float32), np.ones(rows, np.int64)
+    )
+    every = [*columns, bias]
+    counts = np.concatenate([column.counts for column in every]).reshape(len(every), rows)
+    owners = np.repeat(np.tile(np.arange(rows), len(every)), counts.ravel())
+    order = np.argsort(owners, kind="stable")
+    fields = np.array([*range(len(columns)), BIAS_FIELD], np.uint16)
+    starts = np.zeros(rows + 1, np.int64)
+    np.cumsum(counts.sum(axis=0), out=starts[1:])
+    return Batch(
+        np.concatenate([column.keys for column in every])[order],
+        np.repeat(fields, counts.sum(axis=1))[order],
+        np.concatenate([column.values for column in every])[order],
+        starts,
+        labels,
+        weights,
+    )
 
 
 def _within(counts: NDArray[np.int64]) -> NDArray[np.int64]:
