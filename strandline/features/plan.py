@@ -33,7 +33,7 @@ LEAF: Final = np.dtype(
         ("first", np.int64),  # address of a text, or of the first span of several
         ("length", np.int64),  # of a text
         ("role", np.int32),
-        ("usual", np.int32),  # length of all its texts in this call, if that is one
+        ("usual", np.int32),  # length that all its strings in this call have had, if there is one
     ]
 )
 SPAN: Final = np.dtype([("first", np.int64), ("length", np.int64)])

@@ -15,8 +15,8 @@ from numba import njit
 
 from strandline.features import layout
 from strandline.features.layout import LEAF_BYTES, MEMBER_BYTES, NODE_BYTES, STEP_BYTES
-from strandline.features.leaf_values import read_leaf
-from strandline.features.memory import STEP, byte_at, differences, xxh64
+from strandline.features.leaf_values import NO_LENGTH_YET, read_leaf
+from strandline.features.memory import byte_at, differences, xxh64
 from strandline.features.plan import ABSENT, OUTSIDE, TEXTS
 from strandline.features.tokens import (
     CLOSE_OBJECT,
@@ -173,10 +173,7 @@ def _learn_step(
 
 @njit(nogil=True, forceinline=True)
 def _expected(at: int, end: int, node: int, step: int) -> int:
-    """Return where the value after a step begins, or the record ends; 0 if it is another step.
-
-    A record that ends within what is compared is none that its value or its end is found in.
-    """
+    """Return where the value after a step begins, or the record ends; 0 if it is another step."""
     if layout.step_before(step) != node:
         return 0
     text = step + layout.STEP_TEXT
@@ -187,12 +184,11 @@ def _expected(at: int, end: int, node: int, step: int) -> int:
         return 0
     at += layout.step_length(step)
     target = layout.step_target(step)
-    byte = byte_at(at)
-    if target >= SKIPPED:
-        return at if byte > 0x20 else 0  # a space belongs to the punctuation
     if target == END:
         return at if at == end else 0
-    return at if byte == LETTER_N else 0
+    byte = byte_at(at)
+    sound = byte > 0x20 if target >= SKIPPED else byte == LETTER_N
+    return at if sound and at < end else 0  # a space belongs to the punctuation
 
 
 @njit(nogil=True)
@@ -230,8 +226,9 @@ def _forget_record(places: int) -> None:
 
 @njit(nogil=True)
 def forget_lengths(places: int) -> None:
+    """Begin a call: no length of strings is usual yet."""
     for leaf in range(layout.leaves(places), layout.leaves_end(places), LEAF_BYTES):
-        layout.set_leaf_usual(leaf, STEP + 1)
+        layout.set_leaf_usual(leaf, NO_LENGTH_YET)
 
 
 @njit(nogil=True)
