@@ -47,11 +47,11 @@ PLACES: Final = np.dtype(
             "event_bytes", "depth", "entries", "binary", "label", "weight", "crosses",
             "member_mask",
             # addresses of its arrays
-            "nodes", "nodes_end", "leaves", "leaves_end", "values", "logs", "members", "member_slots", "key_bytes",
+            "nodes", "nodes_end", "leaves", "leaves_end", "members", "member_slots", "key_bytes",
             "features", "features_end", "parts",
             # of the scratch
-            "steps", "step_slots", "step_count", "spans", "spans_end", "texts", "texts_used",
-            "kinds", "keys", "joined", "chosen",
+            "values", "logs", "steps", "step_slots", "step_count", "spans", "spans_end", "texts",
+            "texts_used", "kinds", "keys", "joined", "chosen",
         )
     ]
 )  # fmt: skip

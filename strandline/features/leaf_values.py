@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from strandline.features import layout
+from strandline.features.layout import LEAF_BYTES
 from strandline.features.memory import STEP, byte_at, string_stops
 from strandline.features.numbers import read_integer, read_number
 from strandline.features.plan import CATEGORY, LABEL, NULL, NUMBER, TEXT, TEXTS, VALUE
@@ -24,7 +25,6 @@ from strandline.features.tokens import (
     unescape,
     word_end,
 )
-
 
 NO_LENGTH: Final = STEP
 NO_LENGTH_YET: Final = STEP + 1
@@ -120,8 +120,22 @@ def _read_string(at: int, end: int, leaf: int, places: int) -> int:
 
 
 @njit(nogil=True, forceinline=True)
-def read_leaf(at: int, end: int, index: int, leaf: int, spans: int, places: int) -> int:
+def _read_value(at: int, byte: int, role: int, number: int) -> int:
+    """Read a number, or a label that is a bool; return its end, 0 if it cannot."""
+    if role == LABEL and byte in (LETTER_T, LETTER_F):
+        layout.write_float64(number, 1.0 if byte == LETTER_T else 0.0)
+        return word_end(at)
+    if role != NUMBER and byte == MINUS:
+        return 0  # for a label or a weight the sign of zero counts
+    after, value = read_number(at)
+    layout.write_float64(number, value)
+    return after
+
+
+@njit(nogil=True, forceinline=True)
+def read_leaf(at: int, end: int, index: int, spans: int, places: int) -> int:
     """Read the value at a leaf, texts of an array into spans; return its end, 0 if it cannot."""
+    leaf = layout.leaves(places) + LEAF_BYTES * index
     byte = byte_at(at)
     role = layout.leaf_role(leaf)
     if role == CATEGORY and byte == QUOTE:
@@ -136,12 +150,4 @@ def read_leaf(at: int, end: int, index: int, leaf: int, spans: int, places: int)
         _hold_text(leaf, at, stop - at)
         return stop
     layout.set_leaf_holds(leaf, VALUE)
-    number = layout.values(places) + 8 * index
-    if role == LABEL and byte in (LETTER_T, LETTER_F):
-        layout.write_float64(number, 1.0 if byte == LETTER_T else 0.0)
-        return word_end(at)
-    if role != NUMBER and byte == MINUS:
-        return 0  # for a label or a weight the sign of zero counts
-    after, value = read_number(at)
-    layout.write_float64(number, value)
-    return after
+    return _read_value(at, byte, role, layout.values(places) + 8 * index)

@@ -122,7 +122,7 @@ def read_number(at: int) -> tuple[int, float]:
     end = first + stop
     if stop == 0 or (byte_at(end) != _COMMA and byte_at(end) != _CLOSE):
         return _read_any_number(at)
-    value = np.float64(digits)
+    value = float(digits)
     if decimals:
         value /= _POWERS[decimals]
     return end, -value if negative else value

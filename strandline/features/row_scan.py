@@ -255,7 +255,7 @@ def scan_row(at: int, end: int, places: int) -> bool:
             leaf = layout.leaves(places) + LEAF_BYTES * target
             if layout.leaf_holds(leaf) != ABSENT:
                 return False
-            at = read_leaf(begin, end, target, leaf, spans, places)
+            at = read_leaf(begin, end, target, spans, places)
             if layout.leaf_holds(leaf) == TEXTS:
                 spans += layout.SPAN_BYTES * layout.leaf_count(leaf)
                 if _room(step, places) == 0:
