@@ -109,7 +109,7 @@ def _read_string(at: int, end: int, leaf: int, places: int) -> int:
     usual = layout.leaf_usual(leaf)
     close = at + 1 + usual
     only = string_stops(at + 1) << np.uint64(_LAST - usual) == _LAST_BIT
-    if only and close < end and byte_at(close) == QUOTE:
+    if only and byte_at(close) == QUOTE:
         _hold_text(leaf, at + 1, usual)
         return close + 1
     first, stop, after = _read_text(at, end, places)
