@@ -8,7 +8,7 @@ import mmap
 import random
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +21,7 @@ from strandline.records import Records
 from strandline.spec import Spec
 from tests.hostile_events import events
 
-SPECS: Final = {
+SPECS: Final[dict[str, str]] = {
     "limits": """
 name = "limits"
 label.path = "y"
@@ -51,6 +51,13 @@ learners.ctr.type = "ftrl"
 limits = { depth = 128, entries = 65536, event_bytes = 16777216 }
 """,
 }
+LONG_KEY: Final = "k" * 59
+SPECS["long"] = f"""
+name = "long"
+label.path = "y"
+features.x = {{ kind = "number", path = "{LONG_KEY}" }}
+learners.ctr.type = "ftrl"
+"""
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _PROTECTED: Final = 0  # PROT_NONE
 
@@ -115,6 +122,15 @@ def joined_at_the_end() -> Iterator[list[bytes | None]]:
                 yield [one, (other * PADDING)[:distance]]
 
 
+def expected_at_the_end() -> Iterator[list[bytes | None]]:
+    """A record that ends within a key that is expected; its neighbour goes on with the key."""
+    key = f',"{LONG_KEY}":'.encode()
+    usual = b'{"y":1' + key + b"1}"
+    rest = key[1:] + b"-0." + b"0" * 10 + b"1" * 19 + b"e-"
+    for shift in range(-2, 3):
+        yield [usual, usual, b'{"y":1,', rest[: PADDING + shift]]
+
+
 def sound(decoding: Decoder, plain: PlainDecoder, values: list[bytes | None]) -> None:
     """Decode behind a fence, and compare."""
     records = fenced_records(values)
@@ -136,7 +152,7 @@ def main() -> None:
     for text in SPECS.values():
         spec = Spec.parse(text)
         fast, plain = Decoder(spec), PlainDecoder(spec)
-        for values in joined_at_the_end():
+        for values in chain(joined_at_the_end(), expected_at_the_end()):
             fast.decode(fenced_records(values))
         stream = events(spec, seed)
         for _ in range(count):

@@ -1,6 +1,5 @@
 """Columns of feature entries: numbers, categories, crosses, and their assembly into rows."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -12,6 +11,7 @@ from xxhash import xxh64_intdigest
 
 from strandline.features.batch import BIAS_FIELD, Batch
 from strandline.features.hashing import BIAS_KEY, KeyCache
+from strandline.features.logarithm import write_odd_logs
 from strandline.spec import Number
 
 _SINGLES = {str, int}
@@ -37,9 +37,9 @@ def number_values(values: Sequence[float | None], number: Number) -> NDArray[np.
     if number.transform == "sqrt":
         exact = np.copysign(np.sqrt(np.abs(exact)), exact)
     elif number.transform == "log1p":
-        # math, not numpy: numpy's vector code has other last bits on other processors.
-        logs = [math.log1p(value) for value in np.abs(exact).tolist()]
-        exact = np.copysign(np.array(logs, dtype=np.float64), exact)
+        logs = np.empty_like(exact)
+        write_odd_logs(exact, logs)
+        exact = logs
     with np.errstate(over="ignore", under="ignore"):
         exact = (exact - number.offset) * number.scale
         if number.clip is not None:
@@ -103,22 +103,25 @@ def assemble(
     columns: Sequence[Column], labels: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> Batch:
     """Interleave the columns of all features, and the bias, into rows."""
-    per_row = np.ones(len(labels), dtype=np.int64)
-    for column in columns:
-        per_row += column.counts
-    starts = np.zeros(len(labels) + 1, dtype=np.int64)
-    np.cumsum(per_row, out=starts[1:])
-    keys = np.full(starts[-1], BIAS_KEY, dtype=np.uint64)
-    fields = np.full(starts[-1], BIAS_FIELD, dtype=np.uint16)
-    values = np.ones(starts[-1], dtype=np.float32)
-    first = starts[:-1].copy()
-    for field, column in enumerate(columns):
-        at = np.repeat(first, column.counts) + _within(column.counts)
-        keys[at] = column.keys
-        fields[at] = field
-        values[at] = column.values
-        first += column.counts
-    return Batch(keys, fields, values, starts, labels, weights)
+    rows = len(labels)
+    bias = Column(
+        np.full(rows, BIAS_KEY, np.uint64), np.ones(rows, np.float32), np.ones(rows, np.int64)
+    )
+    every = [*columns, bias]
+    counts = np.concatenate([column.counts for column in every]).reshape(len(every), rows)
+    owners = np.repeat(np.tile(np.arange(rows), len(every)), counts.ravel())
+    order = np.argsort(owners, kind="stable")
+    fields = np.array([*range(len(columns)), BIAS_FIELD], np.uint16)
+    starts = np.zeros(rows + 1, np.int64)
+    np.cumsum(counts.sum(axis=0), out=starts[1:])
+    return Batch(
+        np.concatenate([column.keys for column in every])[order],
+        np.repeat(fields, counts.sum(axis=1))[order],
+        np.concatenate([column.values for column in every])[order],
+        starts,
+        labels,
+        weights,
+    )
 
 
 def _within(counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -115,7 +115,8 @@ class Decoder:
         while True:
             row = decode_rows(
                 address_of(data), split, address_of(copy) - first, begins, lengths, row, rows,
-                scratch.address, columns.address, columns.starts, left,
+                scratch.address, scratch.values, scratch.logs,
+                columns.address, columns.starts, left,
             )  # fmt: skip
             if row == rows:
                 break

@@ -10,12 +10,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from strandline.features import layout
+from strandline.features.logarithm import write_odd_logs
 from strandline.features.row_entries import NO_ROOM, REFUSED, write_row
-from strandline.features.row_scan import scan_row
+from strandline.features.row_scan import forget_lengths, scan_row
 
 _SOURCES: Final = (
-    "kernel", "layout", "leaf_values", "memory", "numbers", "plan", "row_entries", "row_scan",
-    "tokens",
+    "kernel", "layout", "leaf_values", "logarithm", "memory", "numbers", "plan", "row_entries",
+    "row_scan", "tokens",
 )  # fmt: skip
 
 
@@ -44,6 +45,8 @@ def _compiled(sources: int) -> Callable[..., Any]:
         first: int,
         end: int,
         places: int,
+        values: NDArray[np.float64],
+        logs: NDArray[np.float64],
         columns: int,
         starts: NDArray[np.int64],
         left: NDArray[np.bool_],
@@ -60,6 +63,8 @@ def _compiled(sources: int) -> Callable[..., Any]:
             Of each record, from either address on; below 1 says that there are no bytes.
         places
             Address of `layout.PLACES`, of a scratch that no other call uses.
+        values, logs
+            Of the same scratch.
         columns
             Address of a `layout.BATCH`. Labels and weights are written at each row, entries
             from ``starts[first]`` on.
@@ -70,12 +75,14 @@ def _compiled(sources: int) -> Callable[..., Any]:
         """
         if sources == 0:
             return first
+        forget_lengths(places)
         for row in range(first, end):
             at = starts[row]
             begin = begins[row] + (data if row < split else last)
             length = lengths[row]
             stop = REFUSED
             if 0 < length <= layout.event_bytes(places) and scan_row(begin, begin + length, places):
+                write_odd_logs(values, logs)
                 stop = write_row(row, at, places, columns)
                 if stop == NO_ROOM:
                     return row

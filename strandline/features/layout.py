@@ -4,7 +4,6 @@ Kernels take addresses, not arrays: an array costs seven arguments and a referen
 and a record has calls for each of its values.
 """
 
-import math
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +13,9 @@ from strandline.features.memory import PADDING, address_of, reader, writer
 from strandline.features.plan import FEATURE, LEAF, MEMBER, NODE, OUTSIDE, SPAN, Plan
 from strandline.features.tokens import DEPTH_MAX
 from strandline.spec.features import CROSS_PARTS_MAX
+
+LANES: Final = 8
+"""Float64 in the widest vector: as many are always written."""
 
 STEPS_MAX: Final = 2048
 STEP_SLOTS: Final = 4 * STEPS_MAX
@@ -31,7 +33,7 @@ STEP: Final = np.dtype(
         ("before", np.int32),  # the node in which the text begins
         ("after", np.int32),  # the node of the value after it
         ("common", np.int32),  # depth of the innermost node that the text neither opens nor closes
-        ("padding", np.int32),
+        ("opens", np.int32),  # whether the text opens a node
         ("text", f"V{STEP_TEXT_MAX}"),
     ]
 )
@@ -46,17 +48,13 @@ PLACES: Final = np.dtype(
             "member_mask",
             # addresses of its arrays
             "nodes", "nodes_end", "leaves", "leaves_end", "members", "member_slots", "key_bytes",
-            "features", "features_end", "parts", "logs",
+            "features", "features_end", "parts",
             # of the scratch
-            "steps", "step_slots", "step_count", "spans", "spans_end", "texts", "texts_used",
-            "kinds", "keys", "joined", "chosen",
+            "values", "logs", "steps", "step_slots", "step_count", "spans", "spans_end", "texts",
+            "texts_used", "kinds", "keys", "joined", "chosen",
         )
     ]
 )  # fmt: skip
-LOGS_MAX: Final = 1024
-_LOGS: Final = np.array([math.log1p(value) for value in range(LOGS_MAX)])
-"""log1p of small integers, by this machine's C library as ever: no part of the kernel on disk."""
-
 BATCH: Final = np.dtype(
     [
         ("keys", np.int64),
@@ -79,12 +77,13 @@ class Scratch:
         arrays: dict[str, NDArray[Any]] = {
             "nodes": plan.nodes.copy(),
             "leaves": plan.leaves.copy(),
+            "values": np.zeros(len(plan.leaves) + LANES),
+            "logs": np.zeros(-(-plan.logs // LANES) * LANES),
             "members": plan.members,
             "member_slots": plan.member_slots,
             "key_bytes": plan.key_bytes,
             "features": plan.features.copy(),
             "parts": plan.parts,
-            "logs": _LOGS,
             "steps": steps,
             "step_slots": np.zeros(STEP_SLOTS, np.int32),
             "step_count": np.ones(1, np.int64),
@@ -116,6 +115,16 @@ class Scratch:
         self._places = np.array([tuple(int(values[name]) for name in PLACES.names or ())], PLACES)
         self.address = address_of(self._places)
 
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The numbers that a record holds at its leaves, where it holds numbers."""
+        return self._arrays["values"]
+
+    @property
+    def logs(self) -> NDArray[np.float64]:
+        """Of the first leaves: the logarithms of their numbers."""
+        return self._arrays["logs"]
+
 
 NODE_BYTES: Final = NODE.itemsize
 LEAF_BYTES: Final = LEAF.itemsize
@@ -129,7 +138,8 @@ read_int32, write_int32 = reader(np.int32), writer(np.int32)
 read_int64, write_int64 = reader(np.int64), writer(np.int64)
 read_key, write_key = reader(np.uint64), writer(np.uint64)
 write_byte, write_field = writer(np.uint8), writer(np.uint16)
-read_float64, write_float32 = reader(np.float64), writer(np.float32)
+read_float64, write_float64 = reader(np.float64), writer(np.float64)
+write_float32 = writer(np.float32)
 
 node_parent, node_depth = reader(NODE, "parent"), reader(NODE, "depth")
 node_seen, set_node_seen = reader(NODE, "seen"), writer(NODE, "seen")
@@ -137,9 +147,9 @@ node_seen, set_node_seen = reader(NODE, "seen"), writer(NODE, "seen")
 leaf_role = reader(LEAF, "role")
 leaf_holds, set_leaf_holds = reader(LEAF, "holds"), writer(LEAF, "holds")
 leaf_count, set_leaf_count = reader(LEAF, "count"), writer(LEAF, "count")
+leaf_usual, set_leaf_usual = reader(LEAF, "usual"), writer(LEAF, "usual")
 leaf_first, set_leaf_first = reader(LEAF, "first"), writer(LEAF, "first")
 leaf_length, set_leaf_length = reader(LEAF, "length"), writer(LEAF, "length")
-leaf_value, set_leaf_value = reader(LEAF, "value"), writer(LEAF, "value")
 
 span_first, set_span_first = reader(SPAN, "first"), writer(SPAN, "first")
 span_length, set_span_length = reader(SPAN, "length"), writer(SPAN, "length")
@@ -160,6 +170,7 @@ step_before, set_step_before = reader(STEP, "before"), writer(STEP, "before")
 step_after, set_step_after = reader(STEP, "after"), writer(STEP, "after")
 step_common, set_step_common = reader(STEP, "common"), writer(STEP, "common")
 step_target, set_step_target = reader(STEP, "target"), writer(STEP, "target")
+step_opens, set_step_opens = reader(STEP, "opens"), writer(STEP, "opens")
 step_length, set_step_length = reader(STEP, "length"), writer(STEP, "length")
 step_following, set_step_following = reader(STEP, "following"), writer(STEP, "following")
 step_mask_low, set_step_mask_low = reader(STEP, "mask_low"), writer(STEP, "mask_low")
@@ -176,6 +187,8 @@ nodes = reader(PLACES, "nodes")
 nodes_end = reader(PLACES, "nodes_end")
 leaves = reader(PLACES, "leaves")
 leaves_end = reader(PLACES, "leaves_end")
+values = reader(PLACES, "values")
+logs = reader(PLACES, "logs")
 members = reader(PLACES, "members")
 member_slots = reader(PLACES, "member_slots")
 member_mask = reader(PLACES, "member_mask")
@@ -183,7 +196,6 @@ key_bytes = reader(PLACES, "key_bytes")
 features = reader(PLACES, "features")
 features_end = reader(PLACES, "features_end")
 parts = reader(PLACES, "parts")
-logs = reader(PLACES, "logs")
 steps = reader(PLACES, "steps")
 step_slots = reader(PLACES, "step_slots")
 step_count = reader(PLACES, "step_count")

@@ -181,6 +181,16 @@ def float_of(context: Any, bits: Any) -> tuple[Any, Codegen]:
 
 
 @intrinsic
+def bits_of(context: Any, value: Any) -> tuple[Any, Codegen]:
+    """Return the bits of a float64 as an int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], _WORD)
+
+    return types.int64(types.float64), codegen
+
+
+@intrinsic
 def string_stops(context: Any, address: Any) -> tuple[Any, Codegen]:
     """Mark, in 32 bytes, quotes, backslashes, control characters and all that is not ASCII."""
 
@@ -282,8 +292,26 @@ def _long_state(address: int, stop: int, seed: np.uint64) -> np.uint64:
 
 
 @njit(nogil=True, forceinline=True)
+def _with_tail(state: np.uint64, word: np.uint64, count: int) -> np.uint64:
+    """Return the state after the last 1 to 7 bytes, without a branch on how many they are."""
+    half = state ^ (word & np.uint64(0xFFFFFFFF)) * _PRIME_1
+    half = _rotated(half, 23) * _PRIME_2 + _PRIME_3
+    state = half if count & 4 else state
+    word >>= np.uint64(count & 4) * np.uint64(8)
+    for place in range(3):
+        more = state ^ (word & np.uint64(0xFF)) * _PRIME_5
+        more = _rotated(more, 11) * _PRIME_1
+        state = more if place < count & 3 else state
+        word >>= np.uint64(8)
+    return state
+
+
+@njit(nogil=True, forceinline=True)
 def xxh64_inline(address: int, length: int, seed: np.uint64) -> np.uint64:
-    """Return XXH64 of the bytes. For the one place where a call would cost as much as the work."""
+    """Return XXH64 of the bytes. For the one place where a call would cost as much as the work.
+
+    Up to 7 bytes behind the text are read.
+    """
     stop = address + length
     if length >= 32:
         state = _long_state(address, stop, seed)
@@ -295,14 +323,8 @@ def xxh64_inline(address: int, length: int, seed: np.uint64) -> np.uint64:
         state ^= _round(np.uint64(0), word_at(address))
         state = _rotated(state, 27) * _PRIME_1 + _PRIME_4
         address += 8
-    if address + 4 <= stop:
-        state ^= half_at(address) * _PRIME_1
-        state = _rotated(state, 23) * _PRIME_2 + _PRIME_3
-        address += 4
-    while address < stop:
-        state ^= np.uint64(byte_at(address)) * _PRIME_5
-        state = _rotated(state, 11) * _PRIME_1
-        address += 1
+    if length & 7:
+        state = _with_tail(state, word_at(address), length & 7)
     state = (state ^ (state >> np.uint64(33))) * _PRIME_2
     state = (state ^ (state >> np.uint64(29))) * _PRIME_3
     return state ^ (state >> np.uint64(32))

@@ -1,5 +1,6 @@
 """Two decoders' rows of one batch, in the order of the records."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ def merge_batches(
     labels[taken], weights[taken] = other.labels, other.weights
     starts = np.zeros(batch.rows - int(refused.sum()) + 1, np.int64)
     np.cumsum(lengths[kept], out=starts[1:])
+    if not len(taken):  # nearly always: what the kernel leaves is rejected
+        return replace(batch, starts=starts, labels=labels[kept], weights=weights[kept])
     at = batch.starts[taken].tolist()
     places = [0, *at, batch.entries]
     cuts = other.starts.tolist()

@@ -18,7 +18,11 @@ from strandline.features.memory import (
 DIGITS_MAX: Final = 19
 """So many digits always fit into 64 bits."""
 
-_DOT, _MINUS, _PLUS, _ZERO, _E_LOWER, _E_UPPER = b".-+0eE"
+_DOT, _MINUS, _PLUS, _ZERO, _E_LOWER, _E_UPPER, _COMMA, _CLOSE = b".-+0eE,}"
+_EACH_BYTE: Final = 0x0101010101010101
+_ZEROS, _ABOVE_NINE, _HIGH_BITS = (np.uint64(byte * _EACH_BYTE) for byte in (0x30, 0x76, 0x80))
+_LOW_BYTE, _SECOND_BYTE = np.uint64(0xFF), np.uint64(0xFF00)
+_WHOLE_BYTES: Final = 0x78  # of the index of a bit, 64 included
 _EXACT_POWER: Final = 22  # 10^22 is the largest power of ten that a float64 holds
 _EXACT_INTEGER: Final = np.uint64(1 << 53)
 _POWERS: Final = np.array([10.0**k for k in range(_EXACT_POWER + 1)])
@@ -112,6 +116,46 @@ def number_end(at: int) -> int:
 @njit(nogil=True, forceinline=True)
 def read_number(at: int) -> tuple[int, float]:
     """Read a JSON number; return where it ends and its value, (0, 0) if it is none or unsure."""
+    negative = byte_at(at) == _MINUS
+    first = at + 1 if negative else at
+    stop, digits, decimals = _short_number(word_at(first))
+    end = first + stop
+    if stop == 0 or (byte_at(end) != _COMMA and byte_at(end) != _CLOSE):
+        return _read_any_number(at)
+    value = float(digits)
+    if decimals:
+        value /= _POWERS[decimals]
+    return end, -value if negative else value
+
+
+@njit(nogil=True, forceinline=True)
+def _short_number(word: np.uint64) -> tuple[int, np.uint64, int]:
+    """Read a number without sign and exponent that ends in a word's first 7 bytes.
+
+    Return its bytes, its digits and how many of them are decimals; 0 bytes if it is none. All at
+    once in a word, as `_eight_digits`: whatever its length is, no branch depends on it.
+    """
+    value = word ^ _ZEROS  # a digit's byte becomes the digit
+    others = (value | value + _ABOVE_NINE) & _HIGH_BITS  # exact up to the first two that are none
+    whole = lowest_bit(others) & _WHOLE_BYTES
+    zero_first = word & _LOW_BYTE == np.uint64(_ZERO) and others & _SECOND_BYTE == 0
+    if whole == 0 or others == 0 or zero_first:
+        return 0, np.uint64(0), 0
+    if word >> np.uint64(whole) & _LOW_BYTE != np.uint64(_DOT):
+        return whole >> 3, _eight_digits(word << np.uint64(64 - whole)), 0
+    others &= others - np.uint64(1)
+    stop = lowest_bit(others) & _WHOLE_BYTES
+    decimals = (stop - whole >> 3) - 1
+    if others == 0 or decimals == 0:
+        return 0, np.uint64(0), 0
+    before_dot = word & ((np.uint64(1) << np.uint64(whole)) - np.uint64(1))
+    after_dot = word >> np.uint64(whole + 8) << np.uint64(whole + 8)
+    together = after_dot | before_dot << np.uint64(8)
+    return stop >> 3, _eight_digits(together << np.uint64(64 - stop)), decimals
+
+
+@njit(nogil=True)
+def _read_any_number(at: int) -> tuple[int, float]:
     negative = byte_at(at) == _MINUS
     if negative:
         at += 1

@@ -59,6 +59,8 @@ class PlainDecoder:
         """
         reader = self._labelled if labelled else self._unlabelled
         events, indices, rejections = scan(records, reader.decode, self._spec.limits)
+        if not events:
+            return assemble([], np.zeros(0, np.float32), np.zeros(0, np.float32)), rejections
         values = reader.shape.columns(events)
         faults = Faults(len(events))
         labels = self._labels(values, faults) if labelled else np.zeros(len(events), np.float32)

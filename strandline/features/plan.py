@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -31,9 +32,8 @@ LEAF: Final = np.dtype(
         ("count", np.int32),  # of texts
         ("first", np.int64),  # address of a text, or of the first span of several
         ("length", np.int64),  # of a text
-        ("value", np.float64),
         ("role", np.int32),
-        ("padding", np.int32),
+        ("usual", np.int32),  # length that all its strings in this call have had, if there is one
     ]
 )
 SPAN: Final = np.dtype([("first", np.int64), ("length", np.int64)])
@@ -69,7 +69,8 @@ class Plan:
     """What the kernel reads and, in `nodes`, `leaves` and `features`, writes for each record.
 
     `member_slots` is an open-addressing index of `members` by the XXH64 of the key, with the node
-    as the seed; a free cell is -1. `label` and `weight` are leaves, -1 if there is none.
+    as the seed; a free cell is -1. `label` and `weight` are leaves, -1 if there is none. Leaves of
+    numbers come first; log1p is taken of those before `logs`.
     """
 
     event_bytes: int
@@ -85,6 +86,7 @@ class Plan:
     key_bytes: NDArray[np.uint8]
     features: NDArray[np.void]
     parts: NDArray[np.int32]
+    logs: int
 
 
 def make_plan(spec: Spec, *, labelled: bool) -> Plan:
@@ -93,11 +95,13 @@ def make_plan(spec: Spec, *, labelled: bool) -> Plan:
     if labelled:
         roles |= {"label": LABEL, "weight": WEIGHT}
     paths = {path: roles[role] for _, path, role in spec.paths() if role in roles}
+    paths = dict(sorted(paths.items(), key=itemgetter(1)))
     leaves = np.zeros(len(paths), LEAF)
     leaves["role"] = list(paths.values())
     number = {path: index for index, path in enumerate(paths)}
     nodes, members, key_bytes = _tree(paths)
     features, parts = _features(spec, number)
+    logged = features["leaf"][features["transform"] == LOG1P]
     return Plan(
         event_bytes=spec.limits.event_bytes,
         depth=spec.limits.depth,
@@ -112,6 +116,7 @@ def make_plan(spec: Spec, *, labelled: bool) -> Plan:
         key_bytes=np.frombuffer(key_bytes + bytes(PADDING), np.uint8),
         features=features,
         parts=parts,
+        logs=int(logged.max(initial=-1)) + 1,
     )
 
 

@@ -19,22 +19,12 @@ _BIAS_KEY: Final = np.uint64(BIAS_KEY)
 
 
 @njit(nogil=True, forceinline=True)
-def _log1p(value: float, logs: int) -> float:
-    """Return math.log1p of a value from 0 on; counts and other small integers are looked up."""
-    if value < layout.LOGS_MAX:
-        whole = np.int64(value)
-        if np.float64(whole) == value:
-            return layout.read_float64(logs + 8 * whole)
-    return math.log1p(value)
-
-
-@njit(nogil=True, forceinline=True)
-def _transformed(value: float, feature: int, logs: int) -> np.float32:
+def _transformed(feature: int, places: int) -> np.float32:
     """Return a number's value as `strandline.features.columns.number_values` does."""
     transform = layout.feature_transform(feature)
-    if transform == LOG1P:
-        value = math.copysign(_log1p(abs(value), logs), value)
-    elif transform == SQRT:
+    found = layout.logs(places) if transform == LOG1P else layout.values(places)
+    value = layout.read_float64(found + 8 * layout.feature_leaf(feature))
+    if transform == SQRT:
         value = math.copysign(math.sqrt(abs(value)), value)
     value = (value - layout.feature_offset(feature)) * layout.feature_scale(feature)
     value = min(max(value, layout.feature_low(feature)), layout.feature_high(feature))
@@ -127,7 +117,7 @@ def _write_outcome(row: int, places: int, columns: int) -> bool:
     weight = np.float32(1)
     if layout.label(places) >= 0:
         leaf = layout.leaves(places) + LEAF_BYTES * layout.label(places)
-        value = layout.leaf_value(leaf)
+        value = layout.read_float64(layout.values(places) + 8 * layout.label(places))
         label = np.float32(value)
         if layout.leaf_holds(leaf) != VALUE or not math.isfinite(label):
             return False
@@ -135,7 +125,8 @@ def _write_outcome(row: int, places: int, columns: int) -> bool:
             return False
     if layout.weight(places) >= 0:
         leaf = layout.leaves(places) + LEAF_BYTES * layout.weight(places)
-        weight = np.float32(layout.leaf_value(leaf))
+        place = layout.values(places) + 8 * layout.weight(places)
+        weight = np.float32(layout.read_float64(place))
         if layout.leaf_holds(leaf) != VALUE or not (math.isfinite(weight) and weight > 0):
             return False
     layout.write_float32(layout.batch_labels(columns) + 4 * row, label)
@@ -186,7 +177,7 @@ def write_row(row: int, at: int, places: int, columns: int) -> int:
             if holds == TEXT:
                 key = xxh64_inline(layout.leaf_first(leaf), layout.leaf_length(leaf), key)
             else:
-                value = _transformed(layout.leaf_value(leaf), feature, layout.logs(places))
+                value = _transformed(feature, places)
                 if not math.isfinite(value):
                     return REFUSED
             layout.write_key(keys + 8 * at, key)

@@ -15,7 +15,7 @@ from numba import njit
 
 from strandline.features import layout
 from strandline.features.layout import LEAF_BYTES, MEMBER_BYTES, NODE_BYTES, STEP_BYTES
-from strandline.features.leaf_values import read_leaf
+from strandline.features.leaf_values import NO_LENGTH_YET, read_leaf
 from strandline.features.memory import byte_at, differences, xxh64
 from strandline.features.plan import ABSENT, OUTSIDE, TEXTS
 from strandline.features.tokens import (
@@ -38,6 +38,11 @@ END: Final = -2
 EMPTY: Final = -3
 FAULT: Final = -(1 << 30)
 NOWHERE: Final = -2  # no node: such a step is never expected
+
+
+@njit(nogil=True)
+def _depth(node: int, places: int) -> int:
+    return layout.node_depth(layout.nodes(places) + NODE_BYTES * node)
 
 
 @njit(nogil=True)
@@ -71,7 +76,7 @@ def _read_punctuation(at: int, end: int, node: int, places: int) -> tuple[int, i
     common = -1
     at = skip_space(at, end)
     if after_value:
-        common = layout.node_depth(layout.nodes(places) + NODE_BYTES * node)
+        common = _depth(node, places)
     else:
         if byte_at(at) != OPEN_OBJECT:
             return at, FAULT, node, common
@@ -84,7 +89,7 @@ def _read_punctuation(at: int, end: int, node: int, places: int) -> tuple[int, i
             if node == OUTSIDE:
                 at = skip_space(at, end)
                 return at, END if at == end else FAULT, node, -1
-            common = min(common, layout.node_depth(layout.nodes(places) + NODE_BYTES * node))
+            common = min(common, _depth(node, places))
             after_value = True
             continue
         if after_value:
@@ -156,6 +161,7 @@ def _learn_step(
     every = ~np.uint64(0)
     layout.set_step_after(step, after)
     layout.set_step_common(step, common)
+    layout.set_step_opens(step, after != OUTSIDE and _depth(after, places) > common)
     layout.set_step_target(step, target)
     layout.set_step_length(step, length)
     layout.set_step_following(step, 0)
@@ -167,7 +173,7 @@ def _learn_step(
 
 @njit(nogil=True, forceinline=True)
 def _expected(at: int, end: int, node: int, step: int) -> int:
-    """Return where the value after a step begins, if the step stands here; else 0."""
+    """Return where the value after a step begins, or the record ends; 0 if it is another step."""
     if layout.step_before(step) != node:
         return 0
     text = step + layout.STEP_TEXT
@@ -180,12 +186,9 @@ def _expected(at: int, end: int, node: int, step: int) -> int:
     target = layout.step_target(step)
     if target == END:
         return at if at == end else 0
-    if at >= end:
-        return 0
     byte = byte_at(at)
-    if target <= EMPTY:
-        return at if byte == LETTER_N else 0
-    return at if byte > 0x20 else 0  # a space belongs to the punctuation
+    sound = byte > 0x20 if target >= SKIPPED else byte == LETTER_N
+    return at if sound and at < end else 0  # a space belongs to the punctuation
 
 
 @njit(nogil=True)
@@ -197,7 +200,7 @@ def _read_empty(at: int, end: int) -> int:
     return inner + 1 if byte_at(at) == OPEN_OBJECT and byte_at(inner) == CLOSE_OBJECT else 0
 
 
-@njit(nogil=True, forceinline=True)
+@njit(nogil=True)
 def _enter(node: int, common: int, nodes: int) -> bool:
     """Note the nodes that were opened down to this one; whether each is for the first time."""
     fresh = True
@@ -222,12 +225,20 @@ def _forget_record(places: int) -> None:
 
 
 @njit(nogil=True)
+def forget_lengths(places: int) -> None:
+    """Begin a call: no length of strings is usual yet."""
+    for leaf in range(layout.leaves(places), layout.leaves_end(places), LEAF_BYTES):
+        layout.set_leaf_usual(leaf, NO_LENGTH_YET)
+
+
+@njit(nogil=True)
 def scan_row(at: int, end: int, places: int) -> bool:
     """Read one record into the leaves; whether that could be done exactly."""
     _forget_record(places)
-    node, last, spans = OUTSIDE, layout.steps(places), layout.spans(places)
+    last, spans = layout.steps(places), layout.spans(places)
     while True:
         step = layout.step_following(last)
+        node = layout.step_after(last)
         begin = _expected(at, end, node, step) if step else 0
         if begin == 0:
             begin, target, after, common = _read_punctuation(at, end, node, places)
@@ -235,30 +246,35 @@ def scan_row(at: int, end: int, places: int) -> bool:
                 return False
             step = _learn_step(at, begin - at, node, target, after, common, places)
             layout.set_step_following(last, step)
-        target, node, last = layout.step_target(step), layout.step_after(step), step
-        if not _enter(node, layout.step_common(step), layout.nodes(places)):
-            return False
-        if target == END:
-            return True
-        room = (
-            layout.depth(places) - 1 - layout.node_depth(layout.nodes(places) + NODE_BYTES * node)
-        )
+        target, last = layout.step_target(step), step
+        if layout.step_opens(step):
+            nodes = layout.nodes(places)
+            if not _enter(layout.step_after(step), layout.step_common(step), nodes):
+                return False
         if target >= 0:
             leaf = layout.leaves(places) + LEAF_BYTES * target
             if layout.leaf_holds(leaf) != ABSENT:
                 return False
-            at = read_leaf(begin, end, leaf, spans, places)
+            at = read_leaf(begin, end, target, spans, places)
             if layout.leaf_holds(leaf) == TEXTS:
                 spans += layout.SPAN_BYTES * layout.leaf_count(leaf)
-                if room == 0:
+                if _room(step, places) == 0:
                     return False
+        elif target == END:
+            return True
         elif target == SKIPPED:
-            at = value_end(begin, end, room, layout.kinds(places))
+            at = value_end(begin, end, _room(step, places), layout.kinds(places))
         else:
             child = layout.nodes(places) + NODE_BYTES * (EMPTY - target)
-            if layout.node_seen(child) or room == 0:
+            if layout.node_seen(child) or _room(step, places) == 0:
                 return False
             layout.set_node_seen(child, 1)
             at = _read_empty(begin, end)
         if at == 0 or at >= end:
             return False
+
+
+@njit(nogil=True, forceinline=True)
+def _room(step: int, places: int) -> int:
+    """Return how many containers the value after a step may open within each other."""
+    return layout.depth(places) - 1 - _depth(layout.step_after(step), places)

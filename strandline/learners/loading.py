@@ -74,7 +74,7 @@ def one_stream_tables(learners: Mapping[str, Learner]) -> tuple[str, ...]:
 _SMALLEST: Final = Spec.parse("""
 name = "smallest"
 label.path = "label"
-features.any.kind = "number"
+features.any = { kind = "number", transform = "log1p" }
 learners.ctr.type = "ftrl"
 """)
 
@@ -92,7 +92,7 @@ def warm_up() -> None:
         labels=np.ones(1, np.float32),
         weights=np.ones(1, np.float32),
     )
-    Decoder(_SMALLEST).decode([b'{"label":1}'])
+    Decoder(_SMALLEST).decode([b'{"label":1}', b'{"label":1,"any":1e-99}'])  # by both decoders
     learners: dict[str, Learner] = {
         "ftrl": Ftrl("ftrl", FtrlSpec(features=("any",), bits=1), [0]),
         "counts": Counts("counts", CountsSpec(feature="any"), 0),

@@ -227,11 +227,34 @@ def transformed(value: float, number: Number) -> float:
     if number.transform == "sqrt":
         value = math.copysign(math.sqrt(abs(value)), value)
     elif number.transform == "log1p":
-        value = math.copysign(math.log1p(abs(value)), value)
+        value = math.copysign(log1p(abs(value)), value)
     value = (value - number.offset) * number.scale
     if number.clip is not None:
         value = min(max(value, number.clip[0]), number.clip[1])
     return value
+
+
+def log1p(x: float) -> float:
+    """fdlibm's formula, operation by operation as in `strandline.features.logarithm`."""
+    whole = 1.0 + x
+    rest = (1.0 - (whole - x)) + (x - (whole - (whole - x)))
+    one, exponent = math.frexp(whole)
+    if one < math.sqrt(0.5):
+        one, exponent = 2 * one, exponent - 1
+    f = one - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    w = z * z
+    even = w * (0.3999999999940942 + w * (0.22222198432149784 + w * 0.15313837699209373))
+    odd = z * (
+        0.6666666666666735
+        + w * (0.2857142874366239 + w * (0.1818357216161805 + w * 0.14798198605116586))
+    )
+    half = 0.5 * f * f
+    low = s * (half + (even + odd)) + (
+        exponent * float.fromhex("0x1.a39ef35793c76p-33") + rest / whole
+    )
+    return exponent * float.fromhex("0x1.62e42feep-1") - ((half - low) - f)
 
 
 def as_float32(value: float) -> float:

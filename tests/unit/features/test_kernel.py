@@ -92,3 +92,28 @@ def test_the_kernel_reads_every_sound_event_of_the_demo() -> None:
     records = EventStream(3, malformed_share=0.0).events(0, 2_000)
     batch, rejections, left = Decoder(ALL["clicks"]).decode_counted(records)
     assert (batch.rows, rejections, left) == (2_000, [], 0)
+
+
+@pytest.mark.parametrize("usual", [0, 1, 8, 31, 32, 40])
+def test_a_text_of_another_length_than_the_usual_is_read_whole(usual: int) -> None:
+    """Each follows texts of one length; many a quote stands where theirs ended."""
+    spec = Spec.parse("""
+name = "usual"
+label.path = "y"
+features.a.kind = "category"
+features.b.kind = "category"
+learners.ctr.type = "ftrl"
+""")
+    usually = b'{"a":"%s","b":"x","y":1}' % (b"u" * usual)
+    others = [b'{"a":"%s","b":"x","y":1}' % (b"o" * length) for length in range(50)]
+    others += [b'{"a":"%s","b":"%s","y":1}' % (b"o" * max(usual - shift, 0), b"q" * shift)
+               for shift in range(20)]  # fmt: skip
+    others += [usually[:cut] for cut in range(len(usually))]
+    others += [b'{"a":"%s\\"%s","b":"x","y":1}' % (b"o" * usual, b"o" * usual)]
+    others += [b'{"a":"%s\xff","b":"x","y":1}' % (b"o" * max(usual - 1, 0))]
+    for other in others:
+        records = [usually, usually, other, usually]
+        batch, rejections = Decoder(spec).decode(records)
+        wanted, wanted_rejections = PlainDecoder(spec).decode(records)
+        assert rejections == wanted_rejections, other
+        assert bits(batch) == bits(wanted), other

@@ -3,6 +3,7 @@
 import numpy as np
 
 from strandline.features import Decoder
+from strandline.features.logarithm import write_odd_logs
 from strandline.learners import empty_parameters, make_learners, warm_up
 from strandline.learners.ftrl_kernel import learn_events, predict_events
 from strandline.spec import Spec
@@ -60,3 +61,4 @@ def test_after_a_warm_up_no_kernel_compiles() -> None:
     test_learners_take_the_fields_of_their_features()
     assert len(learn_events.signatures) == 1
     assert len(predict_events.signatures) == 1
+    assert len(write_odd_logs.signatures) == 1
