@@ -94,12 +94,13 @@ class Ftrl:
 
     def take_delta(self) -> dict[str, TableDelta]:
         (schema,) = self.tables
-        columns = delta_columns(self._touched[: self._count], self._rates, self._records)
+        matched = self.rules[schema.name] == "matched"
+        columns = delta_columns(
+            self._touched[: self._count], self._rates, self._records, sums=matched
+        )
         self._begin_epoch()
-        stats: dict[str, NDArray[Any]] = {}
-        if self.rules[schema.name] == "matched":
-            names = ("start", "dw", "contraction", "touches")
-            stats = {name: getattr(columns, name) for name in names}
+        names = ("start", "dw", "contraction", "touches") if matched else ()
+        stats = {name: getattr(columns, name) for name in names}
         return {schema.name: TableDelta(columns.rows, columns.add, stats, columns.before)}
 
     def weights(self, zn: Values) -> Floats:

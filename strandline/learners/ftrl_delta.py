@@ -38,6 +38,7 @@ def close_epoch(  # noqa: PLR0917
         RECORD [2**bits], updated.
     add, before, start, dw, contraction, touches
         [k], written; `add` and `before` [k, 2]. Sums in float64 are rounded to their columns' type.
+        The last four are left as they are if `start` is empty.
     """
     memory, last = np.int64(records.ctypes.data), len(rows) - 1
     for i in range(len(rows)):
@@ -48,11 +49,12 @@ def close_epoch(  # noqa: PLR0917
         add[i, 1] = n - record.n_before
         before[i, 0] = record.z_before
         before[i, 1] = record.n_before
-        w_start = _weight(record.z_before, record.n_before, rates)
-        start[i] = w_start
-        dw[i] = _weight(z, n, rates) - w_start
-        contraction[i] = record.contraction
-        touches[i] = record.touches
+        if len(start):
+            w_start = _weight(record.z_before, record.n_before, rates)
+            start[i] = w_start
+            dw[i] = _weight(z, n, rates) - w_start
+            contraction[i] = record.contraction
+            touches[i] = record.touches
         record.touches = 0
 
 
@@ -74,17 +76,23 @@ class Columns(NamedTuple):
     touches: NDArray[np.uint32]
 
 
-def delta_columns(touched: NDArray[np.uint32], rates: Rates, records: NDArray[np.void]) -> Columns:
-    """Return the columns of the slots that the epoch has touched; `records` forget that it has."""
+def delta_columns(
+    touched: NDArray[np.uint32], rates: Rates, records: NDArray[np.void], *, sums: bool
+) -> Columns:
+    """Return the columns of the slots that the epoch has touched; `records` forget that it has.
+
+    Without `sums` all after `before` are empty.
+    """
     count = len(touched)
+    summed = count if sums else 0
     columns = Columns(
         np.sort(touched),
         np.empty((count, 2), np.float32),
         np.empty((count, 2), np.float32),
-        np.empty(count, np.float32),
-        np.empty(count, np.float32),
-        np.empty(count, np.float32),
-        np.empty(count, np.uint32),
+        np.empty(summed, np.float32),
+        np.empty(summed, np.float32),
+        np.empty(summed, np.float32),
+        np.empty(summed, np.uint32),
     )
     close_epoch(columns.rows, rates, records, *columns[1:])
     return columns
