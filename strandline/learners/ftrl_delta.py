@@ -1,6 +1,5 @@
 """What an epoch comes to: a delta's columns, by slot, in one pass over its records."""
 
-import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -8,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from strandline.features.memory import prefetch
-from strandline.learners.ftrl_kernel import RECORD_BYTES, Rates, rate_of, weight_of
+from strandline.learners.ftrl_kernel import RECORD_BYTES, Rates, weight_at
 
 _AHEAD: Final = 16
 """How many records before its turn a record's memory is asked for."""
@@ -50,18 +49,12 @@ def close_epoch(  # noqa: PLR0917
         before[i, 0] = record.z_before
         before[i, 1] = record.n_before
         if len(start):
-            w_start = _weight(record.z_before, record.n_before, rates)
+            w_start = weight_at(record.z_before, record.n_before, rates)
             start[i] = w_start
-            dw[i] = _weight(z, n, rates) - w_start
+            dw[i] = weight_at(z, n, rates) - w_start
             contraction[i] = record.contraction
             touches[i] = record.touches
         record.touches = 0
-
-
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def _weight(z: np.float32, n: np.float32, rates: Rates) -> float:
-    w: float = weight_of(np.float64(z), rate_of(math.sqrt(np.float64(n)), rates), rates)
-    return w
 
 
 class Columns(NamedTuple):

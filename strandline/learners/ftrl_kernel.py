@@ -56,18 +56,24 @@ Rates = tuple[float, float, float, float]
 
 
 @njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def rate_of(root: float, rates: Rates) -> float:
+def _rate(root: float, rates: Rates) -> float:
     """Return eta for the root of n; beta is above 0."""
     alpha, beta, _, l2 = rates
     return alpha / (root + (beta + alpha * l2))
 
 
 @njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def weight_of(z: float, rate: float, rates: Rates) -> float:
-    """Return w."""
+def _weight(z: float, rate: float, rates: Rates) -> float:
     l1 = rates[2]
     w = -(z - math.copysign(l1, z)) * rate
     return 0.0 if abs(z) <= l1 else w
+
+
+@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+def weight_at(z: np.float32, n: np.float32, rates: Rates) -> float:
+    """Return w of a row."""
+    w: float = _weight(np.float64(z), _rate(math.sqrt(np.float64(n)), rates), rates)
+    return w
 
 
 @njit(nogil=True, cache=True)
@@ -120,8 +126,8 @@ def _look(  # noqa: PLR0917
     """
     for k in range(count):
         root[k] = math.sqrt(n[k])
-        rate = rate_of(root[k], rates)
-        w[k] = weight_of(z[k], rate, rates)
+        rate = _rate(root[k], rates)
+        w[k] = _weight(z[k], rate, rates)
         share[k] = x[k] * x[k] * rate
     margin = 0.0
     curvature = 0.0
@@ -244,9 +250,8 @@ def _store(  # noqa: PLR0917
             count += 1
             record.z_before, record.n_before = record.z, record.n
             record.contraction = 0.0
-        elif (
-            record.event == event
-        ):  # a slot of several entries: one touch, one update after another
+        elif record.event == event:
+            # Another entry of the event has been here: one touch, one update after the other.
             z, n = np.float64(record.z), np.float64(record.n)
             record.z, record.n = _updated(z, n, math.sqrt(n), w[k], slope * x[k], inverse)
             continue
@@ -278,7 +283,5 @@ def predict_events(  # noqa: PLR0917
         for e in range(starts[event], starts[event + 1]):
             if selected[fields[e]]:
                 slot = keys[e] & mask
-                rate = rate_of(math.sqrt(np.float64(rows[slot, 1])), rates)
-                w = weight_of(np.float64(rows[slot, 0]), rate, rates)
-                margin += w * np.float64(values[e])
+                margin += weight_at(rows[slot, 0], rows[slot, 1], rates) * np.float64(values[e])
         predictions[event] = 1.0 / (1.0 + math.exp(-margin))
