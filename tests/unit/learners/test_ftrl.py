@@ -233,6 +233,19 @@ def test_two_learners_of_one_table_go_on_from_each_other() -> None:
     assert zn_of(parameters).tobytes() == zn_of(alone).tobytes()
 
 
+def test_bound_to_the_same_table_again_it_forgets_what_it_touched() -> None:
+    learner, parameters = bound(FtrlSpec(features=NAMES, bits=4))
+    learner.learn(batch_of([([(1, 0, 1.0), (2, 1, 1.0)], 1.0, 1.0)] * 3))
+    learner.bind(parameters)
+    start = zn_of(parameters)[1].tolist()
+    learner.learn(batch_of([([(1, 0, 1.0)], 0.0, 1.0)]))
+    delta = learner.take_delta()["ctr.zn"]
+    assert delta.rows.tolist() == [1]
+    assert delta.stats["touches"].tolist() == [1]
+    assert delta.before is not None
+    assert delta.before.tolist() == [start]
+
+
 def test_a_record_is_in_one_cache_line() -> None:
     learner, parameters = bound(FtrlSpec(features=NAMES, bits=4))
     learner.learn(batch_of([([(1, 0, 1.0)], 1.0, 1.0)]))
