@@ -1,7 +1,8 @@
 """Rows of arrays, moved by index: one pass over memory each, without the interpreter's lock.
 
-`values` are C-contiguous [n, width]. Indices are not checked here: callers have bounds checked.
-Sums are taken in the type of what is added to, after the change was cast to it, as numpy does.
+`values` are C-contiguous [n, width or more]; only the first columns are a row's. Indices are not
+checked here: callers have bounds checked. Sums are taken in the type of what is added to, after
+the change was cast to it, as numpy does.
 """
 
 from typing import Any, Final
@@ -17,7 +18,7 @@ ABSENT: Final = -1
 def gather(values: NDArray[Any], rows: NDArray[Any], out: NDArray[Any]) -> None:
     """Write the values of the rows to `out`."""
     for i in range(len(rows)):
-        for k in range(values.shape[1]):
+        for k in range(out.shape[1]):
             out[i, k] = values[rows[i], k]
 
 
@@ -25,7 +26,7 @@ def gather(values: NDArray[Any], rows: NDArray[Any], out: NDArray[Any]) -> None:
 def assign(values: NDArray[Any], rows: NDArray[Any], new: NDArray[Any]) -> None:
     """Set the values of the rows."""
     for i in range(len(rows)):
-        for k in range(values.shape[1]):
+        for k in range(new.shape[1]):
             values[rows[i], k] = new[i, k]
 
 
@@ -34,7 +35,7 @@ def add(values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any]) -> None
     """Add to the values of the rows, in order; `ABSENT` rows are passed over."""
     for i in range(len(rows)):
         if rows[i] != ABSENT:
-            for k in range(values.shape[1]):
+            for k in range(changes.shape[1]):
                 values[rows[i], k] += values.dtype.type(changes[i, k])
 
 

@@ -145,9 +145,11 @@ def _raised(before: Values, values: Values) -> Values:
 
 
 class DenseTable:
-    """Every row in one contiguous array `values` [row_count, width], which learners update.
+    """Every row in one array `values` [row_count, width], which learners update.
 
-    A read-only array (a mapped base file) makes a table that can be read but not changed.
+    A read-only array (a mapped base file) makes a table that can be read but not changed. `values`
+    are the first columns of the contiguous array `memory`, in which a learner may keep more beside
+    each row.
     """
 
     def __init__(self, schema: TableSchema, values: Values | None = None) -> None:
@@ -161,11 +163,24 @@ class DenseTable:
                 f"expected {schema.value_dtype}{list(shape)}"
             )
         self.schema = schema
-        self.values = np.require(values, requirements=("C", "A"))
+        self.memory = np.require(values, requirements=("C", "A"))
+
+    @property
+    def values(self) -> Values:
+        """The rows themselves."""
+        return self.memory[:, : self.schema.width]
+
+    def move(self, memory: Values) -> None:
+        """Keep the rows in `memory` [row_count, width or more] from now on, in its first columns.
+
+        It is C-contiguous and of the table's type, and belongs to the table alone.
+        """
+        memory[:, : self.schema.width] = self.values
+        self.memory = memory
 
     def gather(self, rows: Rows) -> Values:
         self.schema.check_rows(rows)
-        return _gather(self.values, rows)
+        return _gather(self.memory, rows, self.schema.width)
 
     def add(self, rows: Rows, changes: Values) -> None:
         self.schema.check(rows, changes)
@@ -183,9 +198,9 @@ class DenseTable:
         return type(self)(self.schema, self.values.copy())
 
     def _writable(self) -> Values:
-        if not self.values.flags.writeable:
+        if not self.memory.flags.writeable:
             raise ValueError(f"table {self.schema.name} is read-only, expected one to change")
-        return self.values
+        return self.memory
 
 
 class SparseTable:
@@ -211,7 +226,7 @@ class SparseTable:
         )
         absent = positions == row_index.FREE
         positions[absent] = 0
-        values = _gather(self._values, positions)
+        values = _gather(self._values, positions, self.schema.width)
         values[absent] = 0
         return values
 
@@ -270,8 +285,8 @@ def _inputs(rows: NDArray[Any], values: Values) -> tuple[NDArray[Any], Values]:
     return read_only(rows, rows.dtype), read_only(values, values.dtype)
 
 
-def _gather(values: Values, rows: NDArray[Any]) -> Values:
-    out = np.empty((len(rows), values.shape[1]), values.dtype)
+def _gather(values: Values, rows: NDArray[Any], width: int) -> Values:
+    out = np.empty((len(rows), width), values.dtype)
     row_kernels.gather(read_only(values, values.dtype), read_only(rows, rows.dtype), out)
     return out
 

@@ -6,13 +6,14 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.arrays import read_only
+from strandline.arrays import read_only, zeros
 from strandline.changes import TableDelta, Values
 from strandline.features import BIAS_FIELD, Batch, selected_fields
 from strandline.learners.ftrl_delta import delta_columns
 from strandline.learners.ftrl_kernel import (
+    EVENTS_MAX,
     RECORD,
-    UNTOUCHED,
+    RECORD_BYTES,
     learn_events,
     predict_events,
 )
@@ -21,11 +22,15 @@ from strandline.tables import DenseTable, Parameters, TableSchema
 
 Floats = NDArray[np.float64]
 
-_RECORDS_MIN: Final = 1024
+_TOUCHED_MIN: Final = 1024
+_NUMBERS: Final = RECORD_BYTES // np.dtype(np.float32).itemsize
 
 
 class Ftrl:
     """A learner of one table ``<name>.zn``, rows [z, n]; `ftrl_kernel` has the formulas.
+
+    The first `learn` moves the table's rows into the learner's records, which hold 24 bytes more
+    for each: what an epoch does to a slot is kept beside z and n.
 
     Parameters
     ----------
@@ -45,9 +50,10 @@ class Ftrl:
         self.remembers: Literal[True] = True
         self._rates = (spec.alpha, spec.beta, spec.l1, spec.l2)
         self._selected = read_only(selected_fields([*fields, BIAS_FIELD]), np.bool_)
-        self._zn: Values | None = None
-        self._position = np.empty(0, np.int32)  # allocated by the first `learn`
-        self._records = np.empty(0, RECORD)
+        self._table: DenseTable | None = None
+        self._memory: Values = np.empty((0, _NUMBERS), np.float32)
+        self._records = np.empty(0, RECORD)  # the same memory
+        self._touched = np.empty(0, np.uint32)
         self._count = 0
         self._events = 0
 
@@ -56,16 +62,14 @@ class Ftrl:
         table = parameters[schema.name]
         assert isinstance(table, DenseTable), f"{schema.name} is a dense table"
         assert table.schema == schema, f"{table.schema} is bound to {schema}"
-        self._position[self._records["slot"][: self._count]] = UNTOUCHED
+        self._records["touches"][self._touched[: self._count]] = 0
         self._begin_epoch()
-        self._zn = table.values
+        self._table = table
 
     def learn(self, batch: Batch) -> NDArray[np.float32]:
-        zn = self._bound()
-        if not zn.flags.writeable:
-            raise ValueError(f"table {self.tables[0].name} is read-only, expected one to learn in")
         columns = _columns(batch)
-        self._reserve(len(zn), batch.entries)
+        self._reserve(batch.entries)
+        assert self._events + batch.rows < EVENTS_MAX, "an epoch's events are counted in 32 bits"
         predictions = np.empty(batch.rows, np.float32)
         self._count = learn_events(
             *columns,
@@ -73,9 +77,8 @@ class Ftrl:
             read_only(batch.weights, np.float32),
             self._selected,
             self._rates,
-            zn,
-            self._position,
             self._records,
+            self._touched,
             self._count,
             self._events,
             predictions,
@@ -84,24 +87,20 @@ class Ftrl:
         return predictions
 
     def predict(self, batch: Batch) -> NDArray[np.float32]:
-        zn = read_only(self._bound(), np.float32)
+        rows = read_only(self._bound().memory, np.float32)
         predictions = np.empty(len(batch.starts) - 1, np.float32)
-        predict_events(*_columns(batch), self._selected, self._rates, zn, predictions)
+        predict_events(*_columns(batch), self._selected, self._rates, rows, predictions)
         return predictions
 
     def take_delta(self) -> dict[str, TableDelta]:
         (schema,) = self.tables
+        matched = self.rules[schema.name] == "matched"
         columns = delta_columns(
-            self._records[: self._count],
-            self._rates,
-            read_only(self._bound(), np.float32),
-            self._position,
+            self._touched[: self._count], self._rates, self._records, sums=matched
         )
         self._begin_epoch()
-        stats: dict[str, NDArray[Any]] = {}
-        if self.rules[schema.name] == "matched":
-            names = ("start", "dw", "contraction", "touches")
-            stats = {name: getattr(columns, name) for name in names}
+        names = ("start", "dw", "contraction", "touches") if matched else ()
+        stats = {name: getattr(columns, name) for name in names}
         return {schema.name: TableDelta(columns.rows, columns.add, stats, columns.before)}
 
     def weights(self, zn: Values) -> Floats:
@@ -111,9 +110,9 @@ class Ftrl:
         return np.where(np.abs(z) <= l1, 0.0, -(z - np.copysign(l1, z)) * self.rate(n))
 
     def rate(self, n: Values) -> Floats:
-        """Return η = 1 / ((beta + sqrt n) / alpha + l2), in float64."""
+        """Return η = alpha / (sqrt n + (beta + alpha l2)), in float64."""
         alpha, beta, _, l2 = self._rates
-        eta: Floats = 1.0 / ((beta + np.sqrt(n, dtype=np.float64)) / alpha + l2)
+        eta: Floats = alpha / (np.sqrt(n, dtype=np.float64) + (beta + alpha * l2))
         return eta
 
     def state(self, w: Floats, n: Values) -> Floats:
@@ -125,20 +124,27 @@ class Ftrl:
         self._count = 0
         self._events = 0
 
-    def _bound(self) -> Values:
-        assert self._zn is not None, "the learner is bound to no parameters"
-        return self._zn
+    def _bound(self) -> DenseTable:
+        assert self._table is not None, "the learner is bound to no parameters"
+        return self._table
 
-    def _reserve(self, row_count: int, entries: int) -> None:
-        """Make room for the records that `entries` more entries can need."""
-        if len(self._position) != row_count:
-            self._position = np.full(row_count, UNTOUCHED, np.int32)
-        needed = min(row_count, self._count + entries)
-        if needed > len(self._records):
-            capacity = min(row_count, max(_RECORDS_MIN, 2 * needed))
-            grown = np.zeros(capacity, RECORD)
-            grown[: self._count] = self._records[: self._count]
-            self._records = grown
+    def _reserve(self, entries: int) -> None:
+        """Move the table into records, if it is in none yet; make room for what is touched."""
+        table = self._bound()
+        if table.memory is not self._memory:
+            if not table.memory.flags.writeable:
+                raise ValueError(
+                    f"table {table.schema.name} is read-only, expected one to learn in"
+                )
+            self._memory = zeros((len(table.memory), _NUMBERS), np.dtype(np.float32))
+            self._records = self._memory.view(RECORD)[:, 0]
+            table.move(self._memory)
+        needed = min(len(self._records), self._count + entries)
+        if needed > len(self._touched):
+            capacity = min(len(self._records), max(_TOUCHED_MIN, 2 * needed))
+            grown = np.empty(capacity, np.uint32)
+            grown[: self._count] = self._touched[: self._count]
+            self._touched = grown
 
 
 def _columns(batch: Batch) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:

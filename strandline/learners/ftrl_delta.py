@@ -1,40 +1,23 @@
-"""What an epoch's records come to: a delta's columns, by slot, in one pass."""
+"""What an epoch comes to: a delta's columns, by slot, in one pass over its records."""
 
-import math
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from strandline.learners.ftrl_kernel import UNTOUCHED, Rates
+from strandline.features.memory import prefetch
+from strandline.learners.ftrl_kernel import RECORD_BYTES, Rates, weight_at
+
+_AHEAD: Final = 16
+"""How many records before its turn a record's memory is asked for."""
 
 
-@njit(nogil=True, cache=True)
-def slots_and_places(records: NDArray[np.void], packed: NDArray[np.uint64]) -> None:
-    """Write (slot << 32 | place) of every record: sorted, it names the records by slot."""
-    for i in range(len(records)):
-        packed[i] = np.uint64(records[i].slot) << np.uint64(32) | np.uint64(i)
-
-
-@njit(nogil=True, cache=True)
-def _merge_weight(z: float, n: float, rates: Rates) -> float:
-    """The weight to the bits of `Ftrl.weights`, which multiplies by the rate."""
-    alpha, beta, l1, l2 = rates
-    if abs(z) <= l1:
-        return 0.0
-    w: float = -(z - math.copysign(l1, z)) * (1.0 / ((beta + math.sqrt(n)) / alpha + l2))
-    return w
-
-
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def close_epoch(  # noqa: PLR0917
-    packed: NDArray[np.uint64],
-    records: NDArray[np.void],
-    rates: Rates,
-    zn: NDArray[np.float32],
-    position: NDArray[np.int32],
     rows: NDArray[np.uint32],
+    rates: Rates,
+    records: NDArray[np.void],
     add: NDArray[np.float32],
     before: NDArray[np.float32],
     start: NDArray[np.float32],
@@ -46,35 +29,32 @@ def close_epoch(  # noqa: PLR0917
 
     Parameters
     ----------
-    packed
-        [k], sorted, of `slots_and_places`.
-    records
-        RECORD [k].
+    rows
+        [k] the slots that the epoch has touched, sorted.
     rates
         alpha, beta, l1, l2.
-    zn
-        [2**bits, 2], as they are at the end of the epoch.
-    position
-        [2**bits], updated.
-    rows, add, before, start, dw, contraction, touches
+    records
+        RECORD [2**bits], updated.
+    add, before, start, dw, contraction, touches
         [k], written; `add` and `before` [k, 2]. Sums in float64 are rounded to their columns' type.
+        The last four are left as they are if `start` is empty.
     """
-    for i in range(len(packed)):
-        record = records[packed[i] & np.uint64(0xFFFFFFFF)]
-        slot = record.slot
-        z, n = zn[slot, 0], zn[slot, 1]
-        rows[i] = slot
-        add[i, 0] = z - record.z
-        add[i, 1] = n - record.n
-        before[i, 0] = record.z
-        before[i, 1] = record.n
-        w_end = _merge_weight(np.float64(z), np.float64(n), rates)
-        w_start = _merge_weight(np.float64(record.z), np.float64(record.n), rates)
-        start[i] = w_start
-        dw[i] = w_end - w_start
-        contraction[i] = record.contraction
-        touches[i] = record.touches
-        position[slot] = UNTOUCHED
+    memory, last = np.int64(records.ctypes.data), len(rows) - 1
+    for i in range(len(rows)):
+        prefetch(memory + RECORD_BYTES * np.int64(rows[min(i + _AHEAD, last)]))
+        record = records[rows[i]]
+        z, n = record.z, record.n
+        add[i, 0] = z - record.z_before
+        add[i, 1] = n - record.n_before
+        before[i, 0] = record.z_before
+        before[i, 1] = record.n_before
+        if len(start):
+            w_start = weight_at(record.z_before, record.n_before, rates)
+            start[i] = w_start
+            dw[i] = weight_at(z, n, rates) - w_start
+            contraction[i] = record.contraction
+            touches[i] = record.touches
+        record.touches = 0
 
 
 class Columns(NamedTuple):
@@ -90,21 +70,22 @@ class Columns(NamedTuple):
 
 
 def delta_columns(
-    records: NDArray[Any], rates: Rates, zn: NDArray[np.float32], position: NDArray[np.int32]
+    touched: NDArray[np.uint32], rates: Rates, records: NDArray[np.void], *, sums: bool
 ) -> Columns:
-    """Return the columns of the epoch's records; `position` forgets their slots."""
-    count = len(records)
-    packed = np.empty(count, np.uint64)
-    slots_and_places(records, packed)
-    packed.sort()
+    """Return the columns of the slots that the epoch has touched; `records` forget that it has.
+
+    Without `sums` all after `before` are empty.
+    """
+    count = len(touched)
+    summed = count if sums else 0
     columns = Columns(
-        np.empty(count, np.uint32),
+        np.sort(touched),
         np.empty((count, 2), np.float32),
         np.empty((count, 2), np.float32),
-        np.empty(count, np.float32),
-        np.empty(count, np.float32),
-        np.empty(count, np.float32),
-        np.empty(count, np.uint32),
+        np.empty(summed, np.float32),
+        np.empty(summed, np.float32),
+        np.empty(summed, np.float32),
+        np.empty(summed, np.uint32),
     )
-    close_epoch(packed, records, rates, zn, position, *columns)
+    close_epoch(columns.rows, rates, records, *columns[1:])
     return columns

@@ -41,13 +41,13 @@ class Oracle:
     state: dict[int, tuple[float, float]] = field(default_factory=dict)
     records: dict[int, Record] = field(default_factory=dict)
 
-    def denominator(self, n: float) -> float:
-        return (self.beta + math.sqrt(n)) / self.alpha + self.l2
+    def rate(self, n: float) -> float:
+        return self.alpha / (math.sqrt(n) + (self.beta + self.alpha * self.l2))
 
     def weight(self, z: float, n: float) -> float:
         if abs(z) <= self.l1:
             return 0.0
-        return -(z - math.copysign(self.l1, z)) / self.denominator(n)
+        return -(z - math.copysign(self.l1, z)) * self.rate(n)
 
     def entries(self, event: Event) -> list[tuple[int, float]]:
         """Return (slot, value) of the entries that count."""
@@ -69,7 +69,7 @@ class Oracle:
         weights = {slot: self.weight(*self.state.get(slot, (0.0, 0.0))) for slot, _ in entries}
         curvature = 0.0
         for slot, x in entries:
-            curvature += x * x / self.denominator(self.state.get(slot, (0.0, 0.0))[1])
+            curvature += x * x * self.rate(self.state.get(slot, (0.0, 0.0))[1])
         for slot in weights:
             record = self.records.setdefault(slot, Record(self.state.get(slot, (0.0, 0.0))))
             record.contraction += p * (1 - p) * scale * curvature
@@ -78,6 +78,6 @@ class Oracle:
             z, n = self.state.get(slot, (0.0, 0.0))
             g = (p - label) * scale * x
             grown = float32(n + g * g)
-            shift = (math.sqrt(grown) - math.sqrt(n)) / self.alpha * weights[slot]
+            shift = (math.sqrt(grown) - math.sqrt(n)) * (1.0 / self.alpha) * weights[slot]
             self.state[slot] = (float32(z + g - shift), grown)
         return float32(p)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strandline.arrays import LINE_BYTES, zeros
 from strandline.changes import TableDelta
 from strandline.tables import DenseTable, SparseTable, Table, TableSchema, empty_table
 
@@ -153,3 +154,33 @@ def test_a_copied_sparse_table_has_an_index_of_its_own() -> None:
     for each in (table, twin):
         each.add(rows_of(SPARSE, 0), values_of(SPARSE, (5, 6)))
         assert each.items()[0].tolist() == [0, 3]
+
+
+def test_a_moved_table_keeps_its_rows_and_leaves_what_lies_beside_them() -> None:
+    table, twin = DenseTable(DENSE), DenseTable(DENSE)
+    for each in (table, twin):
+        each.assign(rows_of(DENSE, 3, 9), values_of(DENSE, (1, 2), (3, 4)))
+    memory = np.full((64, 5), 7, np.float32)
+    table.move(memory)
+    for each in (table, twin):
+        each.add(rows_of(DENSE, 0, 9), values_of(DENSE, (5, 6), (7, 8)))
+        each.assign(rows_of(DENSE, 1, 63), values_of(DENSE, (9, 10), (11, 12)))
+    assert table.values.tolist() == twin.values.tolist() == memory[:, :2].tolist()
+    assert (memory[:, 2:] == 7).all()
+    asked = rows_of(DENSE, 63, 3, 0)
+    assert table.gather(asked).tolist() == twin.gather(asked).tolist()
+    for found, expected in zip(table.items(), twin.items(), strict=True):
+        assert found.tolist() == expected.tolist()
+    copied = table.copy()
+    table.assign(rows_of(DENSE, 3), values_of(DENSE, (0, 0)))
+    assert copied.values.tolist() == twin.values.tolist()
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 2), (1 << 20, 2)])
+def test_zeros_begin_with_a_cache_line(shape: tuple[int, ...]) -> None:
+    array = zeros(shape, np.dtype(np.float32))
+    assert array.shape == shape
+    assert array.ctypes.data % LINE_BYTES == 0
+    assert not array.any()
+    assert array.flags.c_contiguous
+    assert array.flags.writeable

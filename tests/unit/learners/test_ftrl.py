@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.ftrl_delta import close_epoch
-from strandline.learners.ftrl_kernel import learn_events, predict_events
+from strandline.learners.ftrl_kernel import RECORD_BYTES, learn_events, predict_events
 from strandline.learners.loading import empty_parameters
 from strandline.spec import FtrlSpec
 from strandline.tables import DenseTable, Parameters
@@ -215,6 +215,44 @@ def test_a_step_that_overflows_is_seen_in_the_delta() -> None:
     learner, _ = bound(FtrlSpec(features=NAMES, bits=4))
     learner.learn(batch_of([([(1, 0, 1.0)], 1.0, 1.0)]))
     assert learner.take_delta()["ctr.zn"].finite
+
+
+def test_two_learners_of_one_table_go_on_from_each_other() -> None:
+    spec = FtrlSpec(features=NAMES, bits=4)
+    one, parameters = bound(spec)
+    other, alone = bound(spec)
+    batches = [batch_of([([(key, 0, 1.0), (3, 1, 0.5)], 1.0, 1.0)]) for key in range(6)]
+    for i, batch in enumerate(batches):
+        learner = Ftrl("ctr", spec, (0, 1, 2)) if i == 3 else one
+        learner.bind(parameters)
+        delta, expected = (
+            each.learn(batch).tolist() and each.take_delta()["ctr.zn"] for each in (learner, other)
+        )
+        assert delta.values.tobytes() == expected.values.tobytes()
+        assert delta.rows.tolist() == expected.rows.tolist() == sorted({i, 3})
+    assert zn_of(parameters).tobytes() == zn_of(alone).tobytes()
+
+
+def test_bound_to_the_same_table_again_it_forgets_what_it_touched() -> None:
+    learner, parameters = bound(FtrlSpec(features=NAMES, bits=4))
+    learner.learn(batch_of([([(1, 0, 1.0), (2, 1, 1.0)], 1.0, 1.0)] * 3))
+    learner.bind(parameters)
+    start = zn_of(parameters)[1].tolist()
+    learner.learn(batch_of([([(1, 0, 1.0)], 0.0, 1.0)]))
+    delta = learner.take_delta()["ctr.zn"]
+    assert delta.rows.tolist() == [1]
+    assert delta.stats["touches"].tolist() == [1]
+    assert delta.before is not None
+    assert delta.before.tolist() == [start]
+
+
+def test_a_record_is_in_one_cache_line() -> None:
+    learner, parameters = bound(FtrlSpec(features=NAMES, bits=4))
+    learner.learn(batch_of([([(1, 0, 1.0)], 1.0, 1.0)]))
+    table = parameters["ctr.zn"]
+    assert isinstance(table, DenseTable)
+    assert table.memory.strides[0] == RECORD_BYTES
+    assert table.memory.ctypes.data % RECORD_BYTES == 0
 
 
 def test_arrays_of_any_making_compile_nothing_anew() -> None:
