@@ -263,7 +263,9 @@ def test_events_are_whole_whatever_the_topics_compression(broker: Broker, codec:
     name = f"topic-{uuid.uuid4().hex}"
     broker.create_topic(name, compression_type=codec)
     # More events than one poll returns, in batches that end elsewhere than polls do.
-    values = [b"%d:" % index + b"y" * (index % 61) if index % 7 else None for index in range(12_000)]
+    values = [
+        b"%d:" % index + b"y" * (index % 61) if index % 7 else None for index in range(12_000)
+    ]
     with producer(broker) as to:
         for index, value in enumerate(values):
             key = b"key %d" % index if index % 3 or value is None else None
