@@ -257,6 +257,26 @@ def test_blocks_join_and_hold_every_event(broker: Broker) -> None:
     assert last.time_last_ms == 5 + 2999
 
 
+@pytest.mark.parametrize("codec", ["uncompressed", "gzip", "snappy", "lz4", "zstd"])
+def test_events_are_whole_whatever_the_topics_compression(broker: Broker, codec: str) -> None:
+    """The blocks copy from views of what was fetched: of its bytes, or of what a codec made."""
+    name = f"topic-{uuid.uuid4().hex}"
+    broker.create_topic(name, compression_type=codec)
+    # More events than one poll returns, in batches that end elsewhere than polls do.
+    values = [
+        b"%d:" % index + b"y" * (index % 61) if index % 7 else None for index in range(12_000)
+    ]
+    with producer(broker) as to:
+        for index, value in enumerate(values):
+            key = b"key %d" % index if index % 3 or value is None else None
+            headers = [("name", b"content")] if index % 5 == 0 else []
+            to.send(name, value=value, key=key, headers=headers, partition=0)
+    found = blocks(broker, name, "5:11990")
+    assert len(found) > 1
+    assert [record for block in found for record in block.records] == values[5:11_990]
+    assert [int(at) for block in found for at in block.offsets] == list(range(5, 11_990))
+
+
 def test_aborted_transactions_leave_holes_in_front_of_the_next_block(broker: Broker) -> None:
     name = f"topic-{uuid.uuid4().hex}"
     broker.create_topic(name)

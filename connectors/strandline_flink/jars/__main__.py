@@ -11,11 +11,11 @@ def main() -> int:
     console = Console(highlight=False, soft_wrap=True)
     try:
         folder = cache_dir("jars")
-        jars = [jar for group in GROUPS for jar in locked(group)]
+        jars = dict.fromkeys(jar for group in GROUPS for jar in locked(group))  # some are in two
         missing = [jar for jar in jars if not (folder / jar.name).exists()]
         if missing:
             fetch(missing, folder)
-        files = [file for group in GROUPS for file in paths(group)]
+        files = {file for group in GROUPS for file in paths(group)}
     except StrandlineError as error:
         Console(stderr=True, highlight=False).print(f"error: {error}", markup=False)
         return error.exit_code

@@ -15,34 +15,38 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerR
 record Block(int partition, long from, long to, byte[] bytes) {
     private static final int HEADER_BYTES = 48;
 
-    /** Joins at least one record; offsets before the first one's belong to the block as a hole. */
-    static Block join(
-            int partition, long from, List<ConsumerRecord<byte[], byte[]>> records, int payload) {
-        int size = Math.addExact(HEADER_BYTES + 12 * records.size(), payload);
-        ByteBuffer out = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
+    /**
+     * Joins at least one record, whose values are {@link ByteBuffer}s over an array or null, of
+     * {@code payload} bytes together; offsets before the first one's belong to the block as a hole.
+     */
+    static Block join(int partition, long from, List<ConsumerRecord<?, ?>> records, int payload) {
+        int lengthsAt = HEADER_BYTES + 8 * records.size();
+        int valuesAt = lengthsAt + 4 * records.size();
+        byte[] bytes = new byte[Math.addExact(valuesAt, payload)];
+        ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         long earliest = Long.MAX_VALUE;
         long latest = 0;
-        out.position(HEADER_BYTES);
-        for (ConsumerRecord<byte[], byte[]> record : records) {
-            out.putLong(record.offset());
+        int filled = valuesAt;
+        for (int i = 0; i < records.size(); i++) {
+            ConsumerRecord<?, ?> record = records.get(i);
             long time = Math.max(0, record.timestamp()); // -1: the producer gave none
             earliest = Math.min(earliest, time);
             latest = Math.max(latest, time);
-        }
-        for (ConsumerRecord<byte[], byte[]> record : records) {
-            out.putInt(record.value() == null ? -1 : record.value().length);
-        }
-        for (ConsumerRecord<byte[], byte[]> record : records) {
-            if (record.value() != null) {
-                out.put(record.value());
+            out.putLong(HEADER_BYTES + 8 * i, record.offset());
+            ByteBuffer value = (ByteBuffer) record.value();
+            int length = value == null ? -1 : value.remaining();
+            out.putInt(lengthsAt + 4 * i, length);
+            if (value != null) {
+                int start = value.arrayOffset() + value.position();
+                System.arraycopy(value.array(), start, bytes, filled, length);
+                filled += length;
             }
         }
         long to = records.get(records.size() - 1).offset() + 1;
-        out.position(0);
         out.put((byte) 'B').put((byte) 0).putShort((short) 0).putInt(partition);
         out.putLong(from).putLong(to).putInt(records.size()).putInt(0);
         out.putLong(earliest).putLong(latest);
-        return new Block(partition, from, to, out.array());
+        return new Block(partition, from, to, bytes);
     }
 
     static boolean is(byte[] element) {

@@ -29,6 +29,9 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetOut
  * offset yet: its first block starts at its first event. Offsets without events, left by compaction
  * and by transactions, so belong to the block after them.
  *
+ * <p>Values are views of the consumer's buffers ({@link JobSettings#kafkaProperties}), whatever the
+ * connector's types say: its reader never looks at them.
+ *
  * <p>Assumes that Flink gives one reader a split once, and that its inner reader returns the
  * records of a partition in order of offset and none at or after the split's stopping offset.
  */
@@ -96,12 +99,12 @@ final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> 
     private Queue<Block> join(
             String split, RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>> fetched) {
         Queue<Block> blocks = new ArrayDeque<>();
-        List<ConsumerRecord<byte[], byte[]>> open = new ArrayList<>();
+        List<ConsumerRecord<?, ?>> open = new ArrayList<>();
         int payload = 0;
-        for (ConsumerRecord<byte[], byte[]> record = fetched.nextRecordFromSplit();
+        for (ConsumerRecord<?, ?> record = fetched.nextRecordFromSplit();
                 record != null;
                 record = fetched.nextRecordFromSplit()) {
-            int length = record.value() == null ? 0 : record.value().length;
+            int length = Math.max(0, record.serializedValueSize()); // -1: no value
             if (!open.isEmpty() && payload + length > BLOCK_BYTES) {
                 blocks.add(close(split, open, payload));
                 open.clear();
@@ -116,7 +119,7 @@ final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> 
         return blocks;
     }
 
-    private Block close(String split, List<ConsumerRecord<byte[], byte[]>> open, int payload) {
+    private Block close(String split, List<ConsumerRecord<?, ?>> open, int payload) {
         long from = next.getOrDefault(split, open.get(0).offset());
         Block block = Block.join(open.get(0).partition(), from, open, payload);
         next.put(split, block.to());

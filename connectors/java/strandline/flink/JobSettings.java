@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteBufferDeserializer;
 
 /**
  * What a job's client tells its Java parts. Travels inside the job graph.
@@ -66,18 +67,20 @@ public record JobSettings(
      */
     Properties kafkaProperties() {
         Properties all = new Properties();
-        String bytes =
-                "org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization"
-                        + ".ByteArrayDeserializer";
+        String views = ByteBufferDeserializer.class.getName();
         all.setProperty("max.poll.records", "10000");
+        // What is in flight is what the garbage collector copies: a few fetches are enough.
         all.setProperty("max.partition.fetch.bytes", Integer.toString(4 << 20));
-        all.setProperty("fetch.max.bytes", Integer.toString(16 << 20));
+        all.setProperty("fetch.max.bytes", Integer.toString(4 << 20));
+        // The kernel sizes the buffer: 64 KiB, the client's default, means more and smaller reads.
+        all.setProperty("receive.buffer.bytes", "-1");
         all.setProperty("register.consumer.metrics", "false");
         all.setProperty("partition.discovery.interval.ms", "10000");
         all.setProperty("client.id.prefix", "strandline-" + stream);
         properties.forEach(all::setProperty);
-        all.setProperty("key.deserializer", bytes);
-        all.setProperty("value.deserializer", bytes);
+        // Views of what was fetched: a value's bytes are copied once, into their block.
+        all.setProperty("key.deserializer", views);
+        all.setProperty("value.deserializer", views);
         all.setProperty("isolation.level", "read_committed");
         // A reset would jump over events in silence. The position is the store's, nobody else's.
         all.setProperty("auto.offset.reset", "none");
