@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from msgspec import structs
 
 from strandline.block import Span
-from strandline.changes import Changes
+from strandline.changes import Changes, TableDelta
 from strandline.delta import DeltaFile, ModelChanges
 from strandline.learners.base import Learner
 from strandline.learners.loading import make_learners, schemas_of
@@ -180,12 +180,20 @@ class Merger:
             shards=self._shard.of,
             time_ms=time_ms,
         )
-        self._replica.push(ref.sha256, readable)
+        self._replica.push(
+            ref.sha256, {name: _as_read(readable[name], merged) for name, merged in changed.items()}
+        )
         return [entry]
 
     def _contained(self, manifest: Manifest, sha256: str) -> bool:
         body = manifest.body
         return isinstance(body, TrainBody) and any(file.sha256 == sha256 for file in body.files)
+
+
+def _as_read(readable: Changes, merged: Changes) -> TableDelta:
+    """Return the change with the rows' values before it, if the merge has read them."""
+    before = merged.before if isinstance(merged, TableDelta) else None
+    return TableDelta(readable.rows, readable.values, before=before)
 
 
 def _merge_one(

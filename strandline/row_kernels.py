@@ -4,13 +4,11 @@
 Sums are taken in the type of what is added to, after the change was cast to it, as numpy does.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-
-ABSENT: Final = -1
 
 
 @njit(nogil=True, cache=True)
@@ -31,21 +29,19 @@ def assign(values: NDArray[Any], rows: NDArray[Any], new: NDArray[Any]) -> None:
 
 @njit(nogil=True, cache=True)
 def add(values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any]) -> None:
-    """Add to the values of the rows, in order; `ABSENT` rows are passed over."""
+    """Add to the values of the rows, in order."""
     for i in range(len(rows)):
-        if rows[i] != ABSENT:
-            for k in range(values.shape[1]):
-                values[rows[i], k] += values.dtype.type(changes[i, k])
+        for k in range(values.shape[1]):
+            values[rows[i], k] += values.dtype.type(changes[i, k])
 
 
 @njit(nogil=True, cache=True)
-def locate(rows: NDArray[Any], piece: NDArray[Any], found: NDArray[np.int64]) -> None:
-    """Write where each row of `piece` lies in `rows`, or `ABSENT`; both are sorted and unique."""
-    at = 0
-    for i in range(len(piece)):
-        while at < len(rows) and rows[at] < piece[i]:
-            at += 1
-        found[i] = at if at < len(rows) and rows[at] == piece[i] else ABSENT
+def ascend(rows: NDArray[Any]) -> bool:
+    """Whether every row is above the one before it."""
+    fit = True
+    for i in range(1, len(rows)):
+        fit &= rows[i] > rows[i - 1]
+    return fit
 
 
 @njit(nogil=True, cache=True)
