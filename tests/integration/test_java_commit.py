@@ -87,10 +87,10 @@ def committable(delta: FileRef, *, moved: int = 5) -> bytes:
     return data
 
 
-def commit_in_java(store: Store, data: bytes, folder: Path) -> dict[str, Any]:
+def commit_in_java(store: Store, data: bytes, folder: Path, epoch: str = "fresh") -> dict[str, Any]:
     file = folder / "committable.json"
     file.write_bytes(data)
-    result: dict[str, Any] = json.loads(answer("commit", store.url, file))
+    result: dict[str, Any] = json.loads(answer("commit", store.url, file, epoch))
     return result
 
 
@@ -116,19 +116,36 @@ def test_another_commit_of_the_same_events_is_a_rival(store: Store, tmp_path: Pa
     assert store.head() == 2
 
 
-def test_a_delta_file_altered_between_prepare_and_commit(store: Store, tmp_path: Path) -> None:
+def test_a_delta_file_altered_between_prepare_and_the_commit_after_a_restart(
+    store: Store, tmp_path: Path
+) -> None:
     delta = store.stage("delta", b"a delta")
     (file,) = Path(store.url, "deltas").iterdir()
     file.write_bytes(b"A delta")
-    fatal = commit_in_java(store, committable(delta), tmp_path)["fatal"]
+    fatal = commit_in_java(store, committable(delta), tmp_path, "restored")["fatal"]
     assert fatal.startswith(f"STRANDLINE[store_damaged] {file} was altered")
     assert store.head() == 1
 
 
-def test_a_delta_file_lost_between_prepare_and_commit(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("epoch", ["fresh", "restored"])
+def test_a_delta_file_cut_between_prepare_and_commit(
+    epoch: str, store: Store, tmp_path: Path
+) -> None:
+    delta = store.stage("delta", b"a delta")
+    (file,) = Path(store.url, "deltas").iterdir()
+    file.write_bytes(b"a del")
+    fatal = commit_in_java(store, committable(delta), tmp_path, epoch)["fatal"]
+    assert fatal.startswith(f"STRANDLINE[store_damaged] {file} was altered")
+    assert store.head() == 1
+
+
+@pytest.mark.parametrize("epoch", ["fresh", "restored"])
+def test_a_delta_file_lost_between_prepare_and_commit(
+    epoch: str, store: Store, tmp_path: Path
+) -> None:
     delta = store.stage("delta", b"a delta")
     (file,) = Path(store.url, "deltas").iterdir()
     file.unlink()
-    fatal = commit_in_java(store, committable(delta), tmp_path)["fatal"]
+    fatal = commit_in_java(store, committable(delta), tmp_path, epoch)["fatal"]
     assert fatal.startswith(f"STRANDLINE[store_damaged] {file} was removed")
     assert store.head() == 1

@@ -60,8 +60,14 @@ final class Commit {
                 : new Decision(Outcome.MINE, mine, null, entry);
     }
 
-    /** Commits, or finds that it was done before; the version is durable when it returns. */
-    static Committed commit(Store store, Committable wanted) throws InterruptedException {
+    /**
+     * Commits, or finds that it was done before; the version is durable when it returns.
+     *
+     * @param restored whether files were staged before this process began, so that their digests
+     *     are asked for, not their lengths alone
+     */
+    static Committed commit(Store store, Committable wanted, boolean restored)
+            throws InterruptedException {
         boolean checked = false;
         long head = 0;
         while (true) {
@@ -73,7 +79,7 @@ final class Commit {
             switch (decision.outcome()) {
                 case CREATE -> {
                     if (!checked) {
-                        check(store, wanted);
+                        check(store, wanted, restored);
                         checked = true;
                     }
                     // A lost answer leaves the number taken: the next turn finds it to be mine.
@@ -139,10 +145,15 @@ final class Commit {
         }
     }
 
-    private static void check(Store store, Committable wanted) throws InterruptedException {
+    private static void check(Store store, Committable wanted, boolean restored)
+            throws InterruptedException {
         for (Committable.FileEntry file : wanted.files()) {
             Retry.untilAnswered("check " + file.path(), () -> {
-                store.check(file.path(), file.bytes(), file.sha256());
+                if (restored) {
+                    store.verify(file.path(), file.bytes(), file.sha256());
+                } else {
+                    store.check(file.path(), file.bytes());
+                }
                 return true;
             });
         }

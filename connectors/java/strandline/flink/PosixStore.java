@@ -16,6 +16,7 @@ import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.TreeSet;
 import java.util.UUID;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -113,27 +114,47 @@ final class PosixStore implements Store {
     }
 
     @Override
-    public void check(String path, long bytes, String sha256) throws IOException {
+    public void check(String path, long bytes) throws IOException {
+        Path file = root.resolve(path);
+        try {
+            long length = Files.size(file);
+            if (length != bytes) {
+                throw altered(file, length + " bytes; expected " + bytes);
+            }
+        } catch (NoSuchFileException e) {
+            throw removed(file, e);
+        }
+    }
+
+    @Override
+    public void verify(String path, long bytes, String sha256) throws IOException {
+        check(path, bytes);
         Path file = root.resolve(path);
         try (InputStream in = Files.newInputStream(file)) {
             MessageDigest digest = Json.sha256();
             byte[] buffer = new byte[1 << 20];
-            long length = 0;
             for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
                 digest.update(buffer, 0, n);
-                length += n;
             }
             String found = HexFormat.of().formatHex(digest.digest());
-            if (length != bytes || !found.equals(sha256)) {
-                throw Fatal.damaged(file + " was altered after it was prepared: " + length
-                        + " bytes, sha256 " + found + "; expected " + bytes + " bytes, " + sha256
-                        + ". Nothing was committed: start the job again from the store's head");
+            if (!found.equals(sha256)) {
+                throw altered(file, "sha256 " + found + "; expected " + sha256);
             }
         } catch (NoSuchFileException e) {
-            requireRoot(e);
-            throw Fatal.damaged(file + " was removed after it was prepared."
-                    + " Nothing was committed: start the job again from the store's head");
+            throw removed(file, e);
         }
+    }
+
+    private static SuppressRestartsException altered(Path file, String how) {
+        return Fatal.damaged(file + " was altered after it was prepared: " + how
+                + ". Nothing was committed: start the job again from the store's head");
+    }
+
+    private SuppressRestartsException removed(Path file, NoSuchFileException e)
+            throws IOException {
+        requireRoot(e);
+        return Fatal.damaged(file + " was removed after it was prepared."
+                + " Nothing was committed: start the job again from the store's head");
     }
 
     private Path path(long version) {

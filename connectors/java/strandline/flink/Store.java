@@ -21,8 +21,11 @@ interface Store {
      */
     boolean append(long version, byte[] manifest) throws IOException;
 
+    /** Ends the job unless the staged file is there with this length. */
+    void check(String path, long bytes) throws IOException;
+
     /** Ends the job unless the staged file is there with this length and digest. */
-    void check(String path, long bytes, String sha256) throws IOException;
+    void verify(String path, long bytes, String sha256) throws IOException;
 
     static Store open(String url) {
         return new PosixStore(java.nio.file.Path.of(url));
