@@ -128,7 +128,8 @@ def merge_table(
 def _check(schema: TableSchema, rule: str, merged: TableDelta) -> None:
     """Raise MergeError if a row would not be finite, or wrap around."""
     assert merged.before is not None, "a merge has read its rows"
-    after = changed_rows(schema, merged.before, merged)
+    adds = schema.operation == "add"
+    after = changed_rows(schema, merged.before, merged) if adds else merged.values
     wrong = _wrong(schema, merged.before, merged.values, after)
     if not wrong.any():
         return
