@@ -18,12 +18,13 @@ from strandline.block import Span
 from strandline.changes import TableDelta
 from strandline.commit import commit
 from strandline.committable import committable_from
-from strandline.delta import DeltaFile
+from strandline.delta import DeltaFile, ModelChanges
 from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.loading import make_learners, schemas_of, warm_up
 from strandline.manifest import Counts, FileEntry, Rejects, TrainBody
 from strandline.merge import Part, merge_table
+from strandline.merger import as_read
 from strandline.prepared import Prepared
 from strandline.reader import Follower
 from strandline.replica import Replica
@@ -140,9 +141,9 @@ class Steps:
         table = merger.local[TABLE]
         change = merge_table(self._learner, table.schema, table, parts, events)
         clock("merge")
-        before, changes = self._entry.positions, {TABLE: change}
+        before, changes = self._entry.positions, ModelChanges({TABLE: change})
         data = DeltaFile(STREAM, self._entry.run, before, changes, shard).encode(self._schemas)
-        readable = DeltaFile.decode(data, self._schemas).changes
+        readable = as_read(data, changes, self._schemas)
         clock("delta file")
         ref = self._store.stage("delta", data)
         clock("stage")

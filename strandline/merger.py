@@ -7,8 +7,8 @@ from time import perf_counter_ns
 from msgspec import structs
 
 from strandline.block import Span
-from strandline.changes import Changes
-from strandline.delta import DeltaFile, ModelChanges
+from strandline.changes import Changes, TableDelta
+from strandline.delta import DeltaFile, ModelChanges, Schemas
 from strandline.learners.base import Learner
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.manifest import FileEntry, Manifest, TrainBody
@@ -167,8 +167,7 @@ class Merger:
         before = {str(move.partition): move.first for move in moves}
         file = DeltaFile(self._stream, self._run, before, changed, self._shard)
         data = file.encode(self._schemas)
-        # The replica takes up what readers will read, so that all of them hold the same bits.
-        readable = DeltaFile.decode(data, self._schemas).changes
+        readable = as_read(data, changed, self._schemas)
         ref = self._store.stage("delta", data)
         entry = FileEntry(
             bytes=ref.bytes,
@@ -186,6 +185,19 @@ class Merger:
     def _contained(self, manifest: Manifest, sha256: str) -> bool:
         body = manifest.body
         return isinstance(body, TrainBody) and any(file.sha256 == sha256 for file in body.files)
+
+
+def as_read(data: bytes, merged: Mapping[str, Changes], schemas: Schemas) -> dict[str, TableDelta]:
+    """Return the changes of a delta file that was made of `merged`, for a replica to take up.
+
+    They are what readers will read, so that all hold the same bits; merging knows `before`.
+    """
+    found = {}
+    for name, change in DeltaFile.decode(data, schemas).changes.items():
+        own = merged[name]
+        before = own.before if isinstance(own, TableDelta) else None
+        found[name] = TableDelta(change.rows, change.values, before=before)
+    return found
 
 
 def _merge_one(

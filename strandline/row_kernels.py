@@ -11,13 +11,23 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-ABSENT: Final = -1
+from strandline.features.memory import prefetch
+
+_AHEAD: Final = 32
+"""Rows for whose memory a kernel asks before their turn: a large table lies in no cache."""
+
+
+@njit(nogil=True, forceinline=True)
+def _fetch(values: NDArray[Any], rows: NDArray[Any], at: int) -> None:
+    if at < len(rows):
+        prefetch(values.ctypes.data + np.int64(rows[at]) * values.strides[0])
 
 
 @njit(nogil=True, cache=True)
 def gather(values: NDArray[Any], rows: NDArray[Any], out: NDArray[Any]) -> None:
     """Write the values of the rows to `out`."""
     for i in range(len(rows)):
+        _fetch(values, rows, i + _AHEAD)
         for k in range(out.shape[1]):
             out[i, k] = values[rows[i], k]
 
@@ -26,27 +36,27 @@ def gather(values: NDArray[Any], rows: NDArray[Any], out: NDArray[Any]) -> None:
 def assign(values: NDArray[Any], rows: NDArray[Any], new: NDArray[Any]) -> None:
     """Set the values of the rows."""
     for i in range(len(rows)):
+        _fetch(values, rows, i + _AHEAD)
         for k in range(new.shape[1]):
             values[rows[i], k] = new[i, k]
 
 
 @njit(nogil=True, cache=True)
 def add(values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any]) -> None:
-    """Add to the values of the rows, in order; `ABSENT` rows are passed over."""
+    """Add to the values of the rows, in order."""
     for i in range(len(rows)):
-        if rows[i] != ABSENT:
-            for k in range(changes.shape[1]):
-                values[rows[i], k] += values.dtype.type(changes[i, k])
+        _fetch(values, rows, i + _AHEAD)
+        for k in range(changes.shape[1]):
+            values[rows[i], k] += values.dtype.type(changes[i, k])
 
 
 @njit(nogil=True, cache=True)
-def locate(rows: NDArray[Any], piece: NDArray[Any], found: NDArray[np.int64]) -> None:
-    """Write where each row of `piece` lies in `rows`, or `ABSENT`; both are sorted and unique."""
-    at = 0
-    for i in range(len(piece)):
-        while at < len(rows) and rows[at] < piece[i]:
-            at += 1
-        found[i] = at if at < len(rows) and rows[at] == piece[i] else ABSENT
+def ascend(rows: NDArray[Any]) -> bool:
+    """Whether every row is above the one before it."""
+    fit = True
+    for i in range(1, len(rows)):
+        fit &= rows[i] > rows[i - 1]
+    return fit
 
 
 @njit(nogil=True, cache=True)

@@ -1,7 +1,7 @@
-"""Sets of row ids as sorted arrays: where the rows of one lie in another, and their union."""
+"""Sets of row ids as sorted arrays: their union, and where each lies in it."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,6 @@ from strandline.arrays import read_only
 
 Rows = NDArray[np.unsignedinteger[Any]]
 Places = NDArray[np.int64]
-
-ABSENT: Final = row_kernels.ABSENT
-
-
-def locate_rows(rows: Rows, piece: Rows) -> Places:
-    """Return where each row of `piece` lies in `rows`, `ABSENT` if it does not.
-
-    Costs one walk over both.
-    """
-    found = np.empty(len(piece), np.int64)
-    row_kernels.locate(read_only(rows, rows.dtype), read_only(piece, piece.dtype), found)
-    return found
 
 
 def union_of_rows(pieces: Sequence[Rows], dtype: np.dtype[Any]) -> tuple[Rows, list[Places]]:

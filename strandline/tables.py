@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from strandline import row_index, row_kernels
 from strandline.arrays import read_only, zeros
 from strandline.changes import Changes, Values
-from strandline.sorted_rows import ABSENT, Rows, locate_rows
+from strandline.sorted_rows import Rows
 
 Operation = Literal["add", "max", "set"]
 """What a change does to a row: adds to it, raises it element by element, or takes its place."""
@@ -74,7 +74,7 @@ class TableSchema(msgspec.Struct, frozen=True):
         the shape [n, width]. Values need not be finite.
         """
         self.check_rows(rows)
-        if len(rows) > 1 and not bool(np.all(rows[1:] > rows[:-1])):
+        if not row_kernels.ascend(read_only(rows, self.row_dtype)):
             raise ValueError(f"table {self.name}: rows are not sorted and unique")
         if values.dtype != self.value_dtype or values.shape != (len(rows), self.width):
             raise ValueError(
@@ -127,15 +127,19 @@ def _apply(table: Table, change: Changes) -> None:
             table.assign(rows, values)
 
 
-def apply_to_rows(schema: TableSchema, rows: Rows, values: Values, change: Changes) -> None:
-    """Apply to `values`, of the sorted `rows` of a table, what a change does to those rows."""
-    at = locate_rows(rows, change.rows)
-    if schema.operation == "add":
-        row_kernels.add(values, *_inputs(at, change.values))
-        return
-    hit = at != ABSENT
-    before, new = values[at[hit]], change.values[hit]
-    values[at[hit]] = _raised(before, new) if schema.operation == "max" else new
+def changed_rows(schema: TableSchema, before: Values, change: Changes) -> Values:
+    """Return what a change makes of its rows, whose values are `before` [n, width]."""
+    match schema.operation:
+        case "add":
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # the merger refuses what comes of it
+                after: Values = before + change.values
+            return after
+        case "max":
+            return _raised(before, change.values)
+        case "set":
+            return change.values
 
 
 def _raised(before: Values, values: Values) -> Values:

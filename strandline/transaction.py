@@ -125,7 +125,8 @@ class Stream:
     ) -> None:
         self.name, self.run = name, run
         self._store, self._clock_ms = store, clock_ms
-        self._worker, self._merger = Worker(store, name, WORKER), Merger(store, name)
+        self._worker = Worker(store, name, WORKER, alone=True)
+        self._merger = Merger(store, name)
         self._worker.start(run, version)
         self._merger.start(run, version)
         self._entry = read_manifest(store, version).streams[name]

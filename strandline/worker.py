@@ -36,14 +36,16 @@ class Worker:
         Name of the stream.
     index
         The worker's number, from 0. Its deltas are identified by (run, index, seq).
+    alone
+        Whether the stream's job has no other worker: then deltas hold only what is added.
     """
 
-    def __init__(self, store: Store, stream: str, index: int) -> None:
+    def __init__(self, store: Store, stream: str, index: int, *, alone: bool = False) -> None:
         self._store, self._stream, self._index = store, stream, index
         spec = read_spec(store)
         self._rejected_share_max = spec.limits.rejected_share
         self._decoder = Decoder(spec)
-        self._learners = make_learners(spec)
+        self._learners = make_learners(spec, alone=alone)
         self._replica: Replica[int] | None = None
 
     def start(self, run: str, version: int) -> None:

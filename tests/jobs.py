@@ -50,7 +50,8 @@ class Job:
             takeover=True,
         )
         self.entry = read_manifest(store, self.start).streams[stream]
-        self.workers = [Worker(store, stream, index) for index in range(workers)]
+        alone = workers == 1
+        self.workers = [Worker(store, stream, index, alone=alone) for index in range(workers)]
         self.mergers = [Merger(store, stream, Shard(index, shards)) for index in range(shards)]
         for worker in self.workers:
             worker.start(self.run, self.start)

@@ -96,7 +96,8 @@ class Learn(_Operator):
         kind = wire.kind(element)
         if kind == wire.START:
             start = wire.decode_start(element)
-            self._worker = Worker(self._store, self._stream, start.worker)
+            alone = start.workers == 1
+            self._worker = Worker(self._store, self._stream, start.worker, alone=alone)
             self._worker.start(start.run, start.version)
             shards = (Shard(index, self._shards) for index in range(self._shards))
             return [wire.encode_start(start, shard) for shard in shards]

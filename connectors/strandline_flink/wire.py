@@ -8,7 +8,8 @@ kind   from        payload
 ``B``  source      a block of events, binary (`decode_block`)
 ``S``  marker      START: JSON of `Start`; workers pass it on to every merger
 ``M``  marker      MARK: JSON of a `Mark` at the end of an epoch
-``D``  worker      a byte that is a shard's index, a worker's delta (`WorkerDelta.encode`)
+``D``  worker      a byte that is a shard's index, 6 zero bytes, which keep arrays aligned, a
+                   worker's delta (`WorkerDelta.encode`)
 ``C``  cut         CUT: JSON of `Cut`
 ``Q``  merger      what one shard of several prepared (`PreparedShard.encode`)
 ``P``  merger,     what all shards prepared (`encode_prepared`): the only merger's, or what joins
@@ -54,6 +55,8 @@ HANDLE: Final = b"H"
 # kind, 3 zero bytes, partition, from, to, count, 4 zero bytes, first and last event time
 _BLOCK_HEADER: Final = struct.Struct("<c3xiqqi4xqq")
 assert _BLOCK_HEADER.size == 48
+# kind, shard, 6 zero bytes
+_DELTA_HEADER: Final = struct.Struct("<cB6x")
 assert SHARDS_MAX <= 256, "a shard's index is one byte"
 
 
@@ -158,12 +161,12 @@ def decode_mark(element: Element) -> Mark:
 
 def encode_delta(delta: WorkerDelta, shard: int) -> bytes:
     """A worker's delta for the merger of a shard."""
-    return b"".join([DELTA, bytes([shard]), delta.encode()])
+    return b"".join([_DELTA_HEADER.pack(DELTA, shard), delta.encode()])
 
 
 def decode_delta(element: Element) -> WorkerDelta:
     """Read a delta. The arrays are views of the element."""
-    return WorkerDelta.decode(memoryview(element)[2:])
+    return WorkerDelta.decode(memoryview(element)[_DELTA_HEADER.size :])
 
 
 def decode_cut(element: Element) -> Cut:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+from msgspec import structs
 
 from strandline.errors import SpecError
 from strandline.features import BIAS_FIELD, Batch, Decoder
@@ -15,11 +16,14 @@ from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.merge import ONE_STREAM, OPERATIONS, Part, merge_table
 from strandline.shards import WHOLE, Shard, shard_table
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
-from strandline.tables import Parameters, TableSchema, apply_changes, apply_to_rows
+from strandline.tables import Parameters, TableSchema, apply_changes
 
 
-def make_learners(spec: Spec) -> dict[str, Learner]:
+def make_learners(spec: Spec, *, alone: bool = False) -> dict[str, Learner]:
     """Return the spec's learners by name, bound to nothing.
+
+    Of a worker that is `alone` nothing is matched, so `ftrl` keeps no sums for it: rule `sum`
+    comes to the same (decision 3).
 
     Examples
     --------
@@ -33,7 +37,13 @@ def make_learners(spec: Spec) -> dict[str, Learner]:
     'ctr.zn'
     """
     fields = {name: index for index, name in enumerate(spec.features)}
-    made = {name: _make(name, settings, fields, spec) for name, settings in spec.learners.items()}
+    learners = {
+        name: structs.replace(settings, merge="sum")
+        if alone and isinstance(settings, FtrlSpec) and settings.merge == "matched"
+        else settings
+        for name, settings in spec.learners.items()
+    }
+    made = {name: _make(name, settings, fields, spec) for name, settings in learners.items()}
     for name, learner in made.items():
         _check(name, learner)
     return made
@@ -107,9 +117,7 @@ def warm_up() -> None:
             parts = [Part(worker, 1, delta) for worker in range(2)]
             change = merge_table(learner, table.schema, table, parts, events=2)
             apply_changes(parameters, [{name: change}])
-            values = table.gather(delta.rows)
-            apply_to_rows(table.schema, delta.rows, values, delta)
-            table.assign(delta.rows, values)
+            table.assign(delta.rows, table.gather(delta.rows))
 
 
 def _check(name: str, learner: Learner) -> None:

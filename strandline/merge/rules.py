@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.changes import Changes, TableDelta, Values
+from strandline.changes import TableDelta, Values
 from strandline.errors import MergeError
 from strandline.merge.gathering import (
     Gathered,
@@ -27,7 +27,7 @@ from strandline.merge.gathering import (
     sum_pieces,
 )
 from strandline.sorted_rows import union_of_rows
-from strandline.tables import Operation, Table, TableSchema
+from strandline.tables import Operation, Table, TableSchema, changed_rows
 
 Floats = NDArray[np.float64]
 
@@ -78,8 +78,8 @@ def merge_table(
     events: int,
     *,
     time_ms: int = 0,
-) -> Changes:
-    """Return the change of one table that an epoch's parts make.
+) -> TableDelta:
+    """Return the change of one table that an epoch's parts make, and its rows `before` it.
 
     Parameters
     ----------
@@ -108,23 +108,36 @@ def merge_table(
     for part in parts:
         schema.check(part.delta.rows, part.delta.values)
     rule = learner.rules[schema.name]
-    gathered = gather_deltas([part.delta for part in parts], schema)
-    before = replica.gather(gathered.rows)
-    with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the row's number
-        change = _RULES[rule](_Epoch(learner, before, gathered, parts, events, time_ms))
-        values = change.astype(schema.value_dtype)
-        after = before + values if schema.operation == "add" else values
-    wrong = _wrong(schema, before, values, after)
-    if wrong.any():
-        unfit = np.flatnonzero(wrong.any(axis=1))
-        row = unfit[0]
-        raise MergeError(
-            f"table {schema.name}, rule {rule}: row {gathered.rows[row]} would become "
-            f"{after[row].tolist()} from {before[row].tolist()} ({len(unfit)} such rows), expected "
-            "finite numbers; the epoch is not committed: lower alpha, or look for extreme "
-            "feature values or weights"
-        )
-    return Changes(gathered.rows, values)
+    if len(parts) == 1 and rule in _AS_IT_IS:
+        rows, values = parts[0].delta.rows, parts[0].delta.values
+        before = replica.gather(rows)
+    else:
+        gathered = gather_deltas([part.delta for part in parts], schema)
+        rows, before = gathered.rows, replica.gather(gathered.rows)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the row's number
+            change = _RULES[rule](_Epoch(learner, before, gathered, parts, events, time_ms))
+            values = change.astype(schema.value_dtype)
+    merged = TableDelta(rows, values, before=before)
+    _check(schema, rule, merged)
+    return merged
+
+
+def _check(schema: TableSchema, rule: str, merged: TableDelta) -> None:
+    """Raise MergeError if a row would not be finite, or wrap around."""
+    assert merged.before is not None, "a merge has read its rows"
+    adds = schema.operation == "add"
+    after = changed_rows(schema, merged.before, merged) if adds else merged.values
+    wrong = _wrong(schema, merged.before, merged.values, after)
+    if not wrong.any():
+        return
+    unfit = np.flatnonzero(wrong.any(axis=1))
+    row = unfit[0]
+    raise MergeError(
+        f"table {schema.name}, rule {rule}: row {merged.rows[row]} would become "
+        f"{after[row].tolist()} from {merged.before[row].tolist()} ({len(unfit)} such rows), "
+        "expected finite numbers; the epoch is not committed: lower alpha, or look for extreme "
+        "feature values or weights"
+    )
 
 
 def compose(deltas: Sequence[TableDelta], schema: TableSchema) -> TableDelta:
@@ -286,6 +299,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 """The operation of a table, by its rule."""
 
 assert OPERATIONS.keys() == _RULES.keys(), "every rule has an operation"
+
+_AS_IT_IS: Final = frozenset({"matched", "replace", "sum"})
+"""Rules under which the only worker of an epoch makes the change, bit for bit."""
 
 ONE_STREAM: Final = frozenset({"decay", "replace"})
 """Rules that do not commute: what two streams make of a row depends on who commits first."""

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,10 @@ def committable(delta: FileRef, *, moved: int = 5) -> bytes:
     return data
 
 
-def commit_in_java(store: Store, data: bytes, folder: Path) -> dict[str, Any]:
+def commit_in_java(store: Store, data: bytes, folder: Path, epoch: str = "fresh") -> dict[str, Any]:
     file = folder / "committable.json"
     file.write_bytes(data)
-    result: dict[str, Any] = json.loads(answer("commit", store.url, file))
+    result: dict[str, Any] = json.loads(answer("commit", store.url, file, epoch))
     return result
 
 
@@ -145,17 +146,24 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 def test_a_delta_file_lost_or_altered_between_prepare_and_commit(tmp_path: Path) -> None:
     """The message says what, got, expected, and what to do."""
-    with ThreadPoolExecutor(len(FAULTS)) as pool:
-        list(pool.map(lambda fault: check_fault(tmp_path / fault, *FAULTS[fault]), FAULTS))
+    cases = [
+        (fault, epoch)
+        for fault, epoch in product(FAULTS, ("fresh", "restored"))
+        if (fault, epoch) != ("altered", "fresh")  # its own files are asked for their length
+    ]
+    with ThreadPoolExecutor(len(cases)) as pool:
+        list(pool.map(lambda case: check_fault(tmp_path, *case), cases))
 
 
-def check_fault(folder: Path, spoil: Callable[[Path], object], words: str) -> None:
+def check_fault(folder: Path, fault: str, epoch: str) -> None:
+    spoil, words = FAULTS[fault]
+    folder = folder / f"{fault}-{epoch}"
     folder.mkdir()
     store = opened_store(folder)
     delta = store.stage("delta", b"a delta")
     (file,) = Path(store.url, "deltas").iterdir()
     spoil(file)
-    fatal = commit_in_java(store, committable(delta), folder)["fatal"]
+    fatal = commit_in_java(store, committable(delta), folder, epoch)["fatal"]
     assert fatal.startswith(
         "STRANDLINE[store_damaged] stream events: what was prepared of the events from"
         " {0=0, 9=0, 10=0} to {0=0, 9=0, 10=5} was lost before its commit: "
@@ -174,7 +182,7 @@ def test_commit_waits_for_files_that_come_back(store: Store, tmp_path: Path) -> 
     (file,) = deltas.iterdir()
     file.rename(late)
     with subprocess.Popen(
-        command("commit", store.url, tmp_path / "committable.json"), stdout=subprocess.PIPE
+        command("commit", store.url, tmp_path / "committable.json", "fresh"), stdout=subprocess.PIPE
     ) as java:
         time.sleep(LATE_S)
         deltas.rename(away)

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from strandline.base import parameters_at
 from strandline.block import Mark, Span, join_spans
-from strandline.changes import Changes
+from strandline.changes import Changes, same_changes
 from strandline.committable import committable_from
 from strandline.delta import DeltaFile
 from strandline.errors import DeltaDamaged, Gap, MergeError
@@ -20,6 +20,7 @@ from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
 from strandline.tables import apply_changes
 from strandline.transaction import open_stream
+from strandline.worker import Worker
 from strandline.worker_delta import WorkerDelta
 from tests.jobs import Job
 from tests.oracles import sequential
@@ -69,6 +70,34 @@ def test_two_deltas_of_one_worker_come_to_what_one_delta_comes_to() -> None:
     for name, change in one.changes.items():
         np.testing.assert_array_equal(two.changes[name].rows, change.rows)
         np.testing.assert_allclose(two.changes[name].values, change.values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["matched", "sum", "mean"])
+def test_what_the_only_worker_learned_is_the_change_with_or_without_stats(rule: str) -> None:
+    spec = clicks_spec(bits=12, merge=rule)
+    files = []
+    for alone in (False, True):
+        job = Job(create_store("memory:", spec))
+        job.workers[0] = Worker(job.store, job.stream, 0, alone=alone)
+        job.workers[0].start(job.run, job.start)
+        job.feed(0, clicks(300, 1))
+        delta = job.mark(0)
+        assert bool(delta.tables["ctr.zn"].stats) == (rule == "matched" and not alone)
+        changes = file_of(job.store, job.cut()).changes
+        assert same_changes(changes, delta.tables)
+        files += job.prepared[0].body.files
+    assert files[0].sha256 == files[1].sha256
+
+
+def test_a_merger_takes_up_its_own_version_without_reading_it() -> None:
+    job = Job(create_store("memory:", SPEC))
+    job.epoch({0: clicks(300, 1)})
+    job.commit()
+    (file,) = job.store.staged("delta")
+    job.store.discard("delta", file)
+    assert job.merger.cut().files == ()
+    assert job.merger._replica is not None
+    assert (job.merger._replica.version, job.merger._replica.pending) == (job.store.head(), [])
 
 
 def started(store: Store, workers: int) -> tuple[Merger, list[WorkerDelta]]:

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strandline.arrays import read_only
-from strandline.sorted_rows import locate_rows, union_of_rows
+from strandline.sorted_rows import union_of_rows
 
 ids = st.lists(st.sets(st.integers(0, 60), max_size=40), min_size=1, max_size=6)
 row_types = pytest.mark.parametrize("dtype", [np.uint32, np.uint64])
@@ -32,17 +31,6 @@ def test_a_union_holds_every_row_and_knows_the_places_of_each_piece(
     assert rows.tolist() == sorted({row for piece in pieces for row in piece.tolist()})
     for piece, at in zip(pieces, places, strict=True):
         assert rows[at].tolist() == piece.tolist()
-
-
-@row_types
-@settings(deadline=None)
-@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
-def test_a_row_is_located_or_absent(
-    dtype: type[np.unsignedinteger[Any]], some: set[int], asked: set[int]
-) -> None:
-    rows, piece = read_only(sorted_rows(some, dtype), dtype), sorted_rows(asked, dtype)
-    expected = [rows.tolist().index(row) if row in rows else -1 for row in piece]
-    assert locate_rows(rows, piece).tolist() == expected
 
 
 def test_no_pieces_have_no_rows() -> None:

@@ -1,7 +1,7 @@
 """Merge rules against the row-by-row oracle, their limits, and what they refuse."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -184,7 +184,8 @@ def test_a_hot_row_moves_to_the_mean_of_the_workers_weights_whatever_was_merged_
     ]
     replica = DenseTable(schema)
     replica.values[1] = learner.state(np.array([2.0]), np.array([4.0]))[0], 4.0
-    replica.add(*astuple(merge_table(learner, schema, replica, parts, 18)))
+    change = merge_table(learner, schema, replica, parts, 18)
+    replica.add(change.rows, change.values)
     assert learner.weights(replica.values[1:2]) == pytest.approx(started + np.mean(moved), rel=1e-6)
 
 

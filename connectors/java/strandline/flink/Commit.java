@@ -60,8 +60,14 @@ final class Commit {
                 : new Decision(Outcome.MINE, mine, null, entry);
     }
 
-    /** Commits, or finds that it was done before; the version is durable when it returns. */
-    static Committed commit(Store store, Committable wanted) throws InterruptedException {
+    /**
+     * Commits, or finds that it was done before; the version is durable when it returns.
+     *
+     * @param restored whether files were staged before this process began, so that their digests
+     *     are asked for, not their lengths alone
+     */
+    static Committed commit(Store store, Committable wanted, boolean restored)
+            throws InterruptedException {
         boolean checked = false;
         SuppressRestartsException lost = null;
         long head = 0;
@@ -77,7 +83,7 @@ final class Commit {
                         throw lost;
                     }
                     if (!checked) {
-                        lost = lost(store, wanted);
+                        lost = lost(store, wanted, restored);
                         checked = true;
                         if (lost != null) {
                             continue; // the files of a run that was superseded meanwhile may go
@@ -147,10 +153,10 @@ final class Commit {
     }
 
     /** The end of a job whose files are not as they were prepared; null if all of them are. */
-    private static SuppressRestartsException lost(Store store, Committable wanted)
-            throws InterruptedException {
+    private static SuppressRestartsException lost(
+            Store store, Committable wanted, boolean restored) throws InterruptedException {
         for (Committable.FileEntry file : wanted.files()) {
-            String fault = Retry.certainFault(() -> store.fault(file));
+            String fault = Retry.certainFault(() -> store.fault(file, restored));
             if (fault != null) {
                 return Fatal.damaged(String.format(
                         "stream %s: what was prepared of the events from %s to %s was lost before"

@@ -14,6 +14,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  * @param first new partitions with their first offset
  * @param seqs newest delta per worker that learned in this epoch
  * @param body the version's body, as Python rendered it
+ * @param checkpoint that ended the epoch, as the body says; 0 if there was none
  * @param files what the body names, with where it lies
  */
 record Committable(
@@ -26,6 +27,7 @@ record Committable(
         TreeMap<Integer, Long> first,
         TreeMap<Integer, Long> seqs,
         String body,
+        long checkpoint,
         List<FileEntry> files,
         long timeMs) {
     static final int FORMAT = 1;
@@ -75,6 +77,7 @@ record Committable(
                     Json.numbers(node, "first"),
                     Json.numbers(node, "seqs"),
                     Json.rawField(bytes, "body"),
+                    Json.get(node, "body").path("checkpoint").asLong(),
                     files(Json.get(node, "body")),
                     Json.integer(node, "time_ms"));
             committable.requireConsistent();

@@ -50,7 +50,9 @@ public final class ModelStoreSink
     @Override
     public Committer<Committable> createCommitter(CommitterInitContext context) {
         return new ModelStoreCommitter(
-                Store.open(settings.storeUrl()), new EpochMetrics(context.metricGroup()));
+                Store.open(settings.storeUrl()),
+                new EpochMetrics(context.metricGroup()),
+                context.getRestoredCheckpointId());
     }
 
     @Override

@@ -114,11 +114,11 @@ final class PosixStore implements Store {
     }
 
     @Override
-    public String fault(Committable.FileEntry wanted) throws IOException {
+    public String fault(Committable.FileEntry wanted, boolean digest) throws IOException {
         Path file = root.resolve(wanted.path());
         String fault;
         try {
-            fault = difference(file, wanted);
+            fault = difference(file, wanted, digest);
         } catch (ClosedByInterruptException e) {
             throw e;
         } catch (NoSuchFileException e) {
@@ -135,12 +135,13 @@ final class PosixStore implements Store {
         return fault;
     }
 
-    private static String difference(Path file, Committable.FileEntry wanted) throws IOException {
+    private static String difference(
+            Path file, Committable.FileEntry wanted, boolean digest) throws IOException {
         long length = Files.size(file);
         if (length != wanted.bytes()) {
             return file + " has " + length + " bytes";
         }
-        String found = sha256(file);
+        String found = digest ? sha256(file) : wanted.sha256();
         return found.equals(wanted.sha256()) ? null : file + " is of SHA-256 " + found;
     }
 

@@ -22,10 +22,11 @@ interface Store {
     boolean append(long version, byte[] manifest) throws IOException;
 
     /**
-     * What is wrong with a staged file: null if it is there with this length and digest. Says
-     * nothing about a file that cannot be seen because its folder or the store is away.
+     * What is wrong with a staged file: null if it is there with this length and, if asked for,
+     * digest. Says nothing about a file that cannot be seen because its folder or the store is
+     * away.
      */
-    String fault(Committable.FileEntry file) throws IOException;
+    String fault(Committable.FileEntry file, boolean digest) throws IOException;
 
     static Store open(String url) {
         return new PosixStore(java.nio.file.Path.of(url));

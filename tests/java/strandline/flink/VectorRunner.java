@@ -24,7 +24,8 @@ public final class VectorRunner {
         ObjectNode answer =
                 switch (args[0]) {
                     case "decide" -> decideAll(Path.of(args[1]));
-                    case "commit" -> commit(Path.of(args[1]), Path.of(args[2]));
+                    case "commit" -> commit(
+                            Path.of(args[1]), Path.of(args[2]), args[3].equals("restored"));
                     case "append" -> append(Path.of(args[1]), Long.parseLong(args[2]));
                     case "versions" -> versions(Path.of(args[1]), args);
                     case "race" -> race(Path.of(args[1]));
@@ -92,11 +93,14 @@ public final class VectorRunner {
                 manifest == null ? null : new String(manifest, StandardCharsets.US_ASCII));
     }
 
-    private static ObjectNode commit(Path root, Path committable) throws Exception {
+    private static ObjectNode commit(Path root, Path committable, boolean restored)
+            throws Exception {
         ObjectNode answer = Json.object();
         try {
             Commit.Committed committed = Commit.commit(
-                    new PosixStore(root), Committable.parse(Files.readAllBytes(committable)));
+                    new PosixStore(root),
+                    Committable.parse(Files.readAllBytes(committable)),
+                    restored);
             answer.put("version", committed.version());
             answer.put("mine", committed.mine());
         } catch (SuppressRestartsException e) {
