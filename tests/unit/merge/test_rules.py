@@ -159,7 +159,8 @@ def test_workers_that_averaged_learn_and_waver_as_one_worker_does() -> None:
     replica, epochs, q = DenseTable(schema), 50, 1e6
     for _ in range(epochs):
         parts = [Part(i, 100, delta_of({1: (0.0, q / 8, 0.1, 1e9, 100, 0.0)})) for i in range(8)]
-        replica.add(*astuple(merge_table(learner, schema, replica, parts, 800)))
+        change = merge_table(learner, schema, replica, parts, 800)
+        replica.add(change.rows, change.values)
     merged, alone = learner.rate(np.array([replica.values[1, 1], epochs * q]))
     assert merged / 8 == pytest.approx(alone, rel=0.01)
 
