@@ -59,6 +59,7 @@ class Worker:
         self._begin_epoch()
         self._marked = False  # everybody's first epoch stands on the version that START names
         self._bind()
+        self._learn_nothing()
 
     @property
     def version(self) -> int:
@@ -155,6 +156,12 @@ class Worker:
     def _bind(self) -> None:
         for learner in self._learners.values():
             learner.bind(self._state.local)
+
+    def _learn_nothing(self) -> None:
+        """Let learners take the memory that they need, while no event waits for it."""
+        batch, _ = self._decoder.decode([])
+        for learner in self._learners.values():
+            learner.learn(batch)
 
     def _contained(self, manifest: Manifest, seq: int) -> bool:
         entry = manifest.streams.get(self._stream)

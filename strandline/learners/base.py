@@ -45,6 +45,9 @@ class Learner(Protocol):
     def learn(self, batch: Batch) -> NDArray[np.float32] | None:
         """Learn the batch's events in order, each one whole before the next.
 
+        The first batch after a worker's start has no events: what the learner makes ready for
+        learning no event need wait for.
+
         Returns
         -------
         NDArray or None

@@ -14,6 +14,7 @@ import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.runtime.tasks.ProcessingTimeService;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,6 +32,8 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
     private static final long serialVersionUID = 1L;
     private static final Logger LOGGER = LoggerFactory.getLogger(EpochMarker.class);
     private static final long POLL_MS = 50;
+    /** After open(): the source has its splits by then, and connects while the worker loads. */
+    private static final long START_MS = 20;
 
     /** Stands for the checkpoint that follows the end of the input: its id is not known there. */
     static final long END_OF_INPUT = Long.MAX_VALUE;
@@ -79,6 +82,8 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
         LOGGER.info("open stream={} run={} version={} worker={}", settings.stream(),
                 open.entry().run(), open.version(),
                 getRuntimeContext().getTaskInfo().getIndexOfThisSubtask());
+        ProcessingTimeService timers = getProcessingTimeService();
+        timers.registerTimer(timers.getCurrentProcessingTime() + START_MS, now -> start());
     }
 
     @Override
@@ -108,7 +113,10 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
         ended = true; // the final checkpoint's barrier comes later, when nothing may follow
     }
 
-    /** START is the first output. Not sent by open(): a task must not wait for buffers there. */
+    /**
+     * START is the first output. Not sent by open(): a task must not wait for buffers there. A timer
+     * sends it, so that the worker loads its version while the source connects.
+     */
     private void start() {
         if (started) {
             return;
