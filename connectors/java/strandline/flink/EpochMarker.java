@@ -114,8 +114,8 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
     }
 
     /**
-     * START is the first output. Not sent by open(): a task must not wait for buffers there. A timer
-     * sends it, so that the worker loads its version while the source connects.
+     * START is the first output. Not sent by open(): a task must not wait for buffers there. A
+     * timer sends it, so that the worker loads its version while the source connects.
      */
     private void start() {
         if (started) {
