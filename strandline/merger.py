@@ -130,7 +130,9 @@ class Merger:
             If the changes cannot be added to the tables of the spec.
         """
         assert self._shard == WHOLE, "changes that are handed in are not split"
-        files = self._stage(changes, (move,), {}, time_ms)
+        # What such rows were where the changes were made is not what they are here.
+        handed_in = {name: Changes(each.rows, each.values) for name, each in changes.items()}
+        files = self._stage(handed_in, (move,), {}, time_ms)
         prepared = prepared_from(self._run, self._start, [], files)
         return structs.replace(prepared, moves=(move,), time_ms=time_ms)
 

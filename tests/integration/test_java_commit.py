@@ -14,7 +14,7 @@ import pytest
 from strandline.canonical import canonical_json, sha256_hex
 from strandline.commit import commit as commit_in_python
 from strandline.committable import Committable
-from strandline.manifest import FileRef, OpenKey
+from strandline.manifest import INT64_MAX, FileRef, OpenKey
 from strandline.opening import append_open
 from strandline.spec import Spec
 from strandline.store import create_store
@@ -56,7 +56,7 @@ def opened_store(folder: Path) -> Store:
     return store
 
 
-def committable(delta: FileRef, *, moved: int = 5) -> bytes:
+def committable(delta: FileRef, *, moved: int = 5, checkpoint: int = 1) -> bytes:
     before = {"0": 0, "10": 0, "9": 0}
     counts = {"events": moved, "learned": moved, "refused": 0, "rejected": 0}
     worker = {"adopted": 1, "pending": [], "refused": None, "seq": 1, "worker": 0}
@@ -73,7 +73,7 @@ def committable(delta: FileRef, *, moved: int = 5) -> bytes:
         "weight": 5.0,
     }
     body = {
-        "checkpoint": 1,
+        "checkpoint": checkpoint,
         "counts": counts,
         "deltas": [worker],
         "event_time_ms": [0, 0],
@@ -98,10 +98,10 @@ def committable(delta: FileRef, *, moved: int = 5) -> bytes:
     return data
 
 
-def commit_in_java(store: Store, data: bytes, folder: Path, epoch: str = "fresh") -> dict[str, Any]:
+def commit_in_java(store: Store, data: bytes, folder: Path, *restored: str) -> dict[str, Any]:
     file = folder / "committable.json"
     file.write_bytes(data)
-    result: dict[str, Any] = json.loads(answer("commit", store.url, file, epoch))
+    result: dict[str, Any] = json.loads(answer("commit", store.url, file, *restored))
     return result
 
 
@@ -144,13 +144,23 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+EPOCHS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "fresh": (1, ()),
+    "fresh after a restart": (8, ("7",)),
+    "restored": (7, ("7",)),
+    "restored at the end of the input": (INT64_MAX, ("7",)),
+}
+"""By name: the checkpoint that ended the epoch, and the one that the attempt was restored from."""
+
+
 def test_a_delta_file_lost_or_altered_between_prepare_and_commit(tmp_path: Path) -> None:
     """The message says what, got, expected, and what to do."""
     cases = [
-        (fault, epoch)
-        for fault, epoch in product(FAULTS, ("fresh", "restored"))
-        if (fault, epoch) != ("altered", "fresh")  # its own files are asked for their length
+        *product(FAULTS, ("fresh", "restored")),
+        ("lost", "fresh after a restart"),
+        ("altered", "restored at the end of the input"),
     ]
+    cases.remove(("altered", "fresh"))  # its own files are asked for their length
     with ThreadPoolExecutor(len(cases)) as pool:
         list(pool.map(lambda case: check_fault(tmp_path, *case), cases))
 
@@ -163,7 +173,9 @@ def check_fault(folder: Path, fault: str, epoch: str) -> None:
     delta = store.stage("delta", b"a delta")
     (file,) = Path(store.url, "deltas").iterdir()
     spoil(file)
-    fatal = commit_in_java(store, committable(delta), folder, epoch)["fatal"]
+    checkpoint, restored = EPOCHS[epoch]
+    data = committable(delta, checkpoint=checkpoint)
+    fatal = commit_in_java(store, data, folder, *restored)["fatal"]
     assert fatal.startswith(
         "STRANDLINE[store_damaged] stream events: what was prepared of the events from"
         " {0=0, 9=0, 10=0} to {0=0, 9=0, 10=5} was lost before its commit: "
@@ -182,7 +194,7 @@ def test_commit_waits_for_files_that_come_back(store: Store, tmp_path: Path) -> 
     (file,) = deltas.iterdir()
     file.rename(late)
     with subprocess.Popen(
-        command("commit", store.url, tmp_path / "committable.json", "fresh"), stdout=subprocess.PIPE
+        command("commit", store.url, tmp_path / "committable.json"), stdout=subprocess.PIPE
     ) as java:
         time.sleep(LATE_S)
         deltas.rename(away)

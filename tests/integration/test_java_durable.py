@@ -41,7 +41,7 @@ def test_a_commit_that_was_made_before_is_durable_before_it_counts(tmp_path: Pat
     committable = tmp_path / "committable.json"
     committable.write_bytes(committable_from(job.epoch({0: clicks(3)}), job.entry, "events"))
     job.commit()
-    java = command("commit", job.store.url, committable, "fresh")
+    java = command("commit", job.store.url, committable)
     assert traced(tmp_path, "", *java) == ["durable", "answered"]
 
 

@@ -15,6 +15,8 @@ from strandline.errors import (
     StrandlineError,
     Superseded,
 )
+from strandline.features import Decoder
+from strandline.learners.loading import empty_parameters, make_learners
 from strandline.manifest import FileRef, TrainBody
 from strandline.model import open_model
 from strandline.store import MemoryStore, Store, create_store, open_store, read_manifest
@@ -232,6 +234,26 @@ def test_changes_made_elsewhere_take_one_position_without_events() -> None:
     with stream.begin() as transaction:
         transaction.learn(clicks(10))
     assert stream.position == 11
+
+
+def test_changes_of_a_learner_that_stood_on_another_version_are_added_to_the_rows_at_hand() -> None:
+    """What the learner says its rows were before is of its version, not of the merger's."""
+    store = create_store("memory:", SPEC)
+    stream = open_stream(store, "warm-start")
+    with stream.begin() as transaction:
+        transaction.learn(clicks(50))
+    elsewhere = make_learners(SPEC)["ctr"]
+    elsewhere.bind(empty_parameters({"ctr": elsewhere}))
+    elsewhere.learn(Decoder(SPEC).decode(clicks(50, 2))[0])
+    with stream.begin() as transaction:
+        transaction.prepare(elsewhere.take_delta())
+    with stream.begin() as transaction:
+        transaction.learn(clicks(50, 3))
+    replica = stream._merger._replica
+    assert replica is not None
+    mine, published = replica.local["ctr.zn"], open_model(store)._parameters["ctr.zn"]
+    for one, other in zip(mine.items(), published.items(), strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
 
 
 def test_changes_that_do_not_fit_the_spec_are_refused() -> None:

@@ -2,6 +2,7 @@ package strandline.flink;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
@@ -85,6 +86,15 @@ record Committable(
         } catch (IllegalArgumentException e) {
             throw Fatal.because("refused", "not a committable: " + e.getMessage());
         }
+    }
+
+    /**
+     * Whether an earlier attempt may have prepared it, given the checkpoint that this one was
+     * restored from. What the end of the input ended names no checkpoint: then it may always be.
+     */
+    boolean mayBeOlderThan(OptionalLong restored) {
+        return restored.isPresent()
+                && (checkpoint <= restored.getAsLong() || checkpoint == EpochMarker.END_OF_INPUT);
     }
 
     private void requireConsistent() {

@@ -35,8 +35,8 @@ final class ModelStoreCommitter implements Committer<Committable> {
             long begunNs = System.nanoTime();
             // What this attempt staged has been durable all along, and Java's SHA-256 takes longer
             // than learning a tenth of the epoch. What an earlier attempt left is read again.
-            boolean before = restored.isPresent() && wanted.checkpoint() <= restored.getAsLong();
-            Commit.Committed committed = Commit.commit(store, wanted, before);
+            Commit.Committed committed =
+                    Commit.commit(store, wanted, wanted.mayBeOlderThan(restored));
             if (committed.mine()) {
                 LOG.info("committed_before stream={} run={} version={}",
                         wanted.stream(), wanted.run(), committed.version());

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
@@ -24,8 +25,7 @@ public final class VectorRunner {
         ObjectNode answer =
                 switch (args[0]) {
                     case "decide" -> decideAll(Path.of(args[1]));
-                    case "commit" -> commit(
-                            Path.of(args[1]), Path.of(args[2]), args[3].equals("restored"));
+                    case "commit" -> commit(Path.of(args[1]), Path.of(args[2]), restored(args));
                     case "append" -> append(Path.of(args[1]), Long.parseLong(args[2]));
                     case "versions" -> versions(Path.of(args[1]), args);
                     case "race" -> race(Path.of(args[1]));
@@ -93,14 +93,18 @@ public final class VectorRunner {
                 manifest == null ? null : new String(manifest, StandardCharsets.US_ASCII));
     }
 
-    private static ObjectNode commit(Path root, Path committable, boolean restored)
+    /** The checkpoint that the commit's attempt was restored from, if one is named. */
+    private static OptionalLong restored(String[] args) {
+        return args.length < 4 ? OptionalLong.empty() : OptionalLong.of(Long.parseLong(args[3]));
+    }
+
+    private static ObjectNode commit(Path root, Path committable, OptionalLong restored)
             throws Exception {
         ObjectNode answer = Json.object();
         try {
+            Committable wanted = Committable.parse(Files.readAllBytes(committable));
             Commit.Committed committed = Commit.commit(
-                    new PosixStore(root),
-                    Committable.parse(Files.readAllBytes(committable)),
-                    restored);
+                    new PosixStore(root), wanted, wanted.mayBeOlderThan(restored));
             answer.put("version", committed.version());
             answer.put("mine", committed.mine());
         } catch (SuppressRestartsException e) {
