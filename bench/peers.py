@@ -12,8 +12,9 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from bench.contender import run_to_end
 from bench.output import progress
-from bench.speed import Speed, cpu_s
+from bench.speed import Speed
 from bench.topic import Topic
 from strandline_flink.jars.cache import cache_dir
 
@@ -81,11 +82,8 @@ def river(topic: Topic) -> Speed:
 def run(peer: str, *arguments: str) -> Speed:
     """Run a peer's program to its end. It tells its own time, without what importing takes."""
     command = [str(python()), "-m", f"bench.peer_{peer}", *arguments]
-    before_s = cpu_s()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{peer} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return Speed(**json.loads(done.stdout.splitlines()[-1]), cpu_s=cpu_s() - before_s)
+    done = run_to_end(peer, command, cwd=ROOT)
+    return Speed(**json.loads(done.stdout.splitlines()[-1]), cpu_s=done.cpu_s)
 
 
 def install() -> None:

@@ -1,6 +1,5 @@
 """What a contender did, and what it took."""
 
-import resource
 from typing import NamedTuple
 
 
@@ -25,9 +24,3 @@ class Speed(NamedTuple):
     def cpu_us_per_event(self) -> float:
         """Processor time of an event, in microseconds."""
         return 1e6 * self.cpu_s / self.events
-
-
-def cpu_s() -> float:
-    """Return the processor time of all children that have ended so far, in seconds."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -14,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple, TextIO
 
-from bench.speed import Speed, cpu_s
+from bench.contender import run_to_end
+from bench.speed import Speed
 from bench.topic import Topic
 from strandline.manifest import TrainBody
 from strandline.store import open_store
@@ -55,20 +55,16 @@ def run(
             *("--parallelism", str(parallelism), "--bounded", "--json"),
         ]
         environment = {**os.environ, "TMPDIR": str(home / "tmp")}
-        started_s, before_s = time.time(), cpu_s()
+        started_s = time.time()
         with logs(home / "tmp") as found:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False
-            )
+            done = run_to_end("strandline run", command, env=environment)
         whole_s = time.time() - started_s
-        if done.returncode:
-            raise RuntimeError(f"strandline run ended with {done.returncode}:\n{done.stderr}")
         summary = json.loads(done.stdout)
         assert summary["events"] == topic.events, summary
         reads_s = first_read_s(found)
         seconds = last_commit_s(str(home / "store"), summary["version"]) - reads_s
         (log_loss,) = summary["log_loss"].values()
-        speed = Speed(summary["events"], seconds, log_loss, cpu_s() - before_s)
+        speed = Speed(summary["events"], seconds, log_loss, done.cpu_s)
         return Run(speed, reads_s - started_s, whole_s, summary["versions"])
 
 
