@@ -6,7 +6,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
 /**
- * The immutable JSON that is a version. Twin of {@code strandline/manifest.py}.
+ * The immutable JSON that is a version. Twin of {@code strandline/manifest/}.
  *
  * <p>Java understands the streams and, of a version of kind open, the body. Other bodies are
  * Python's: Java never renders them.
