@@ -1,19 +1,23 @@
-"""What goes on while a run is killed: events come in, and a reader follows."""
+"""What goes on while something is killed: events come in, a run learns, a reader follows."""
 
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Self
 
 from strandline.manifest import TrainBody
 from strandline.model import Model
 from strandline.reader import Reader
-from strandline.store import Store
+from strandline.spec import Spec
+from strandline.store import Store, create_store
 from strandline.store.chain import read_manifest
 from strandline_flink.dev.broker import Broker
-from tests.integration.harness import produce
-from tests.streams import clicks
+from tests.integration.harness import Run, check_exact, produce
+from tests.streams import CLICKS, clicks
 
 TICK_EVENTS = 60
 TICK_S = 0.05
@@ -97,3 +101,25 @@ class Watching(Background):
             time.sleep(0.05)
         assert self.faults == []
         assert self.versions[-1] == self._store.head()
+
+
+@contextmanager
+def live_run(broker: Broker, topic: str, folder: Path, *options: str) -> Iterator[Run]:
+    """A run that has begun to commit a new topic, while events come in and a reader follows.
+
+    After the block it commits a few versions more and is stopped, and a bounded run learns the
+    rest: every event is in exactly one version, and the reader saw nothing else.
+    """
+    broker.create_topic(topic, 2)
+    run = Run(broker.bootstrap, topic, folder, *options)
+    store = create_store(run.store_url, Spec.parse(CLICKS))
+    with Watching(store) as watching:
+        with Producing(broker, topic), run:
+            run.wait_for_version(3)
+            yield run
+            run.wait_for_more(3)
+            run.stop()
+        with Run(broker.bootstrap, topic, folder, *options, "--bounded") as last:
+            last.summary()
+        watching.catch_up()
+    check_exact(broker, topic, run.store_url)

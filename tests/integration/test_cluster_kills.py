@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from strandline.spec import Spec
-from strandline.store import create_store
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
-from tests.integration.harness import Run, check_exact, gone, python_workers, restored_opens
-from tests.integration.live import Producing, Watching
-from tests.streams import CLICKS
+from tests.integration.harness import Run, gone, python_workers, restored_opens
+from tests.integration.live import live_run
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 FAST = {"heartbeat.interval": 500, "heartbeat.timeout": 4000}
@@ -28,23 +25,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def test_killed_taskmanager_and_killed_jobmanager(
     broker: Broker, cluster: Cluster, tmp_path: Path, mode: str
 ) -> None:
-    topic = f"cluster-killed-{mode}"
-    broker.create_topic(topic, 2)
     options = ("--parallelism=2", f"--mode={mode}", f"--flink={cluster.address}")
-    run = Run(broker.bootstrap, topic, tmp_path, *options)
-    store = create_store(run.store_url, Spec.parse(CLICKS))
-    with Watching(store) as watching:
-        with Producing(broker, topic), run:
-            run.wait_for_version(3)
-            kill_taskmanager(cluster, run)
-            kill_jobmanager(cluster, run)
-            run.start()
-            run.wait_for_version(3)
-            run.stop()
-        with Run(broker.bootstrap, topic, tmp_path, *options, "--bounded") as last:
-            last.summary()
-        watching.catch_up()
-    check_exact(broker, topic, run.store_url)
+    with live_run(broker, f"cluster-killed-{mode}", tmp_path, *options) as run:
+        kill_taskmanager(cluster, run)
+        kill_jobmanager(cluster, run)
+        run.start()
 
 
 def kill_taskmanager(cluster: Cluster, run: Run) -> None:

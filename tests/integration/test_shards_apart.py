@@ -10,14 +10,12 @@ import pytest
 from safetensors import safe_open
 
 from strandline.manifest import TrainBody
-from strandline.spec import Spec
-from strandline.store import Store, create_store
+from strandline.store import Store
 from strandline.store.chain import log
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
-from tests.integration.harness import Run, check_exact, restored_opens
-from tests.integration.live import Background, Producing, Watching
-from tests.streams import CLICKS
+from tests.integration.harness import Run, restored_opens
+from tests.integration.live import Background, live_run
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 ROUNDS = 20
@@ -41,23 +39,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-@contextmanager
-def running(broker: Broker, cluster: Cluster, folder: Path, topic: str) -> Iterator[Run]:
-    """A job with a merger on each TaskManager, while events come in and a reader follows."""
-    broker.create_topic(topic, 2)
-    options = ("--shards=2", "--mode=thread", f"--flink={cluster.address}")
-    run = Run(broker.bootstrap, topic, folder, *options)
-    store = create_store(run.store_url, Spec.parse(CLICKS))
-    with Watching(store) as watching:
-        with Producing(broker, topic), run:
-            run.wait_for_version(3)
-            yield run
-            run.wait_for_more(2)
-            run.stop()
-        with Run(broker.bootstrap, topic, folder, *options, "--bounded") as last:
-            last.summary()
-        watching.catch_up()
-    check_exact(broker, topic, run.store_url)
+def options(cluster: Cluster) -> tuple[str, ...]:
+    """A merger on each TaskManager."""
+    return ("--shards=2", "--mode=thread", f"--flink={cluster.address}")
 
 
 @contextmanager
@@ -103,7 +87,7 @@ def test_aborted_checkpoint_was_cut_by_one_shard_only(
 ) -> None:
     """It fails at the source, while one of the mergers sleeps; the next one has both."""
     taskmanagers = [psutil.Process(each.pid) for each in cluster.taskmanagers]
-    with running(broker, cluster, tmp_path, "cut-apart") as run:
+    with live_run(broker, "cut-apart", tmp_path, *options(cluster)) as run:
         for _ in range(ROUNDS):
             with NoCheckpoints(cluster.folder / "checkpoints"):
                 for taskmanager in taskmanagers * PULSES:
@@ -133,7 +117,7 @@ def test_taskmanager_is_killed_when_one_shard_is_prepared_and_the_other_is_not(
     broker: Broker, cluster: Cluster, tmp_path: Path
 ) -> None:
     """The prepared part belongs to a checkpoint that never completes: its events come again."""
-    with running(broker, cluster, tmp_path, "killed-apart") as run:
+    with live_run(broker, "killed-apart", tmp_path, *options(cluster)) as run:
         before = restored_opens(run.store)
         for victim in list(cluster.taskmanagers):
             with frozen(psutil.Process(victim.pid)):
