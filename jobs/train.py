@@ -25,6 +25,7 @@ from strandline_flink.topology import (
     by_shard,
     java,
     job_settings,
+    one_interpreter,
     process,
     read,
     store,
@@ -45,7 +46,8 @@ def main(options: JobOptions) -> None:
     # START with the version of this run's open; MARK with the positions at each barrier.
     marked = through(blocks, "EpochMarker", java().EpochMarker(settings), workers)
     # Local parameters; a delta per MARK and shard, then the newest version is taken up.
-    deltas = process(marked, "Worker", Learn(*here, shards), workers)
+    learn = Learn(*here, shards, one_interpreter=one_interpreter(env))
+    deltas = process(marked, "Worker", learn, workers)
     # CUT at the aligned barrier: everything before it is of this epoch.
     cut = through(by_shard(deltas), "EpochCut", java().EpochCut(), shards)
     # The deltas of a shard become one, staged durably where nobody reads it yet: PREPARE.

@@ -1,18 +1,20 @@
 """What a worker sends to the merger at a mark."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 from msgspec import structs
+from numpy.typing import NDArray
 
+from strandline.arrays import read_only
 from strandline.block import Span
 from strandline.canonical import canonical_json
 from strandline.changes import TableDelta
 from strandline.errors import DeltaDamaged
 from strandline.manifest import Prequential
-from strandline.shards import Shard
+from strandline.shards import WHOLE, Shard
 from strandline.structs import ready
 from strandline.tensors import Tensors, decode, encode
 
@@ -86,17 +88,18 @@ class WorkerDelta(Header, frozen=True, kw_only=True):
         return Header(**{name: getattr(self, name) for name in Header.__struct_fields__})
 
     def split(self, shards: int) -> list["WorkerDelta"]:
-        """Return a delta for each shard: its rows, and the whole header.
+        """Return a delta for each shard: its rows, read-only, and the whole header.
 
-        The rejected events go to shard 0. Whether the delta is refused was decided before.
+        The rejected events go to shard 0. Whether the delta is refused was decided before. What
+        rows were `before` stays with the worker, which may hold the same arrays as its own changes.
         """
-        if shards == 1:
-            return [self]
-        parts = [_split_tables(self.tables, Shard(index, shards)) for index in range(shards)]
-        return [
-            structs.replace(self, tables=tables, rejects=b"" if index else self.rejects)
-            for index, tables in enumerate(parts)
-        ]
+        parts = []
+        for index in range(shards):
+            shard = Shard(index, shards)
+            tables = {name: _share(delta, shard) for name, delta in self.tables.items()}
+            rejects = b"" if index else self.rejects
+            parts.append(structs.replace(self, tables=tables, rejects=rejects))
+        return parts
 
     def encode(self) -> bytes:
         """Return the wire form: safetensors with the header as metadata."""
@@ -128,13 +131,14 @@ class WorkerDelta(Header, frozen=True, kw_only=True):
         )
 
 
-def _split_tables(tables: Mapping[str, TableDelta], shard: Shard) -> dict[str, TableDelta]:
-    parts = {}
-    for name, delta in tables.items():
-        mine = shard.places(delta.rows)
-        stats = {stat: values.take(mine) for stat, values in delta.stats.items()}
-        parts[name] = TableDelta(delta.rows.take(mine), delta.values.take(mine, axis=0), stats)
-    return parts
+def _share(delta: TableDelta, shard: Shard) -> TableDelta:
+    places = None if shard == WHOLE else shard.places(delta.rows)
+
+    def mine(array: NDArray[Any]) -> NDArray[Any]:
+        return read_only(array if places is None else array.take(places, axis=0), array.dtype)
+
+    stats = {stat: mine(values) for stat, values in delta.stats.items()}
+    return TableDelta(mine(delta.rows), mine(delta.values), stats)
 
 
 def _table_delta(name: str, parts: Tensors) -> TableDelta:

@@ -18,9 +18,11 @@ from strandline.prepared import PreparedShard, join_shards
 from strandline.shards import Shard
 from strandline.store import Store, open_store
 from strandline.worker import Worker
+from strandline.worker_delta import WorkerDelta
 from strandline_flink import accounts, wire
 from strandline_flink.failure import marked
 from strandline_flink.handles import Handles
+from strandline_flink.held import Held
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -79,16 +81,28 @@ class _Operator(ProcessFunction):
 
 
 class Learn(_Operator):
-    """Blocks in, one delta per MARK and shard out."""
+    """Blocks in, one delta per MARK and shard out; its key only, if mergers share the interpreter.
 
-    def __init__(self, store: str, stream: str, shards: int) -> None:
+    Parameters
+    ----------
+    store, stream
+        Where versions are read from; the stream's name.
+    shards
+        How many mergers there are.
+    one_interpreter
+        Whether they run in the same interpreter, wherever Flink puts them.
+    """
+
+    def __init__(self, store: str, stream: str, shards: int, *, one_interpreter: bool) -> None:
         super().__init__(store, stream)
         self._shards = shards
+        self._one_interpreter = one_interpreter
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Load the kernels while nothing waits for them."""
         super().open(runtime_context)
         self._worker: Worker | None = None
+        self._held = Held()
         self._learning = accounts.Stopwatch()
         warm_up()
 
@@ -113,13 +127,18 @@ class Learn(_Operator):
         with self._learning:  # the batch that the mark cuts short is learned here
             delta = worker.mark(mark)
             parts = enumerate(delta.split(self._shards))
-            elements = [wire.encode_delta(part, shard) for shard, part in parts]
+            elements = [self._delta(part, shard) for shard, part in parts]
         learn_ms = self._learning.take_ms()
         if not delta.events:
             return elements
         assert mark.checkpoint is not None, "the marker names it"
         account = accounts.of_worker(self._stream, mark.checkpoint, delta, learn_ms)
         return [wire.encode_account(account), *elements]
+
+    def _delta(self, delta: WorkerDelta, shard: int) -> bytes:
+        if self._one_interpreter:
+            return wire.encode_held(self._held.hand_over(delta), shard)
+        return wire.encode_delta(delta, shard)
 
 
 class Merge(_Operator):
@@ -141,6 +160,9 @@ class Merge(_Operator):
             return ()  # every worker had finished before this start
         if kind == wire.DELTA:
             self._merger.add(wire.decode_delta(element))
+            return ()
+        if kind == wire.HELD:
+            self._merger.add(Held.take(wire.decode_held(element)))
             return ()
         assert kind == wire.CUT, kind
         return self._cut(self._merger, element)

@@ -73,8 +73,19 @@ def process(
 
 def in_processes(stream: DataStream) -> bool:
     """Whether Python runs in processes of its own, not inside the JVM."""
-    configuration = get_j_env_configuration(stream._j_data_stream.getExecutionEnvironment())
-    return str(configuration.toMap().get("python.execution-mode")) == "process"
+    environment = stream._j_data_stream.getExecutionEnvironment()
+    return _setting(environment, "python.execution-mode") == "process"
+
+
+def one_interpreter(env: StreamExecutionEnvironment) -> bool:
+    """Whether one Python runs all operators: inside the one JVM that is Flink on this machine."""
+    environment = env._j_stream_execution_environment
+    local = _setting(environment, "execution.target") == "local"
+    return local and _setting(environment, "python.execution-mode") == "thread"
+
+
+def _setting(environment: Any, key: str) -> str:
+    return str(get_j_env_configuration(environment).toMap().get(key))
 
 
 def by_shard(stream: DataStream) -> DataStream:

@@ -10,6 +10,8 @@ kind   from        payload
 ``M``  marker      MARK: JSON of a `Mark` at the end of an epoch
 ``D``  worker      a byte that is a shard's index, 6 zero bytes, which keep arrays aligned, a
                    worker's delta (`WorkerDelta.encode`)
+``K``  worker      a byte that is a shard's index, the key of a delta that the interpreter of
+                   worker and merger holds (`Held`)
 ``C``  cut         CUT: JSON of `Cut`
 ``Q``  merger      what one shard of several prepared (`PreparedShard.encode`)
 ``P``  merger,     what all shards prepared (`encode_prepared`): the only merger's, or what joins
@@ -45,6 +47,7 @@ BLOCK: Final = b"B"
 START: Final = b"S"
 MARK: Final = b"M"
 DELTA: Final = b"D"
+HELD: Final = b"K"
 CUT: Final = b"C"
 PREPARED_SHARD: Final = b"Q"
 PREPARED: Final = b"P"
@@ -167,6 +170,16 @@ def encode_delta(delta: WorkerDelta, shard: int) -> bytes:
 def decode_delta(element: Element) -> WorkerDelta:
     """Read a delta. The arrays are views of the element."""
     return WorkerDelta.decode(memoryview(element)[_DELTA_HEADER.size :])
+
+
+def encode_held(key: bytes, shard: int) -> bytes:
+    """The key of a delta that the merger of a shard is to take."""
+    return HELD + bytes([shard]) + key
+
+
+def decode_held(element: Element) -> bytes:
+    """Read a key."""
+    return element[2:]
 
 
 def decode_cut(element: Element) -> Cut:

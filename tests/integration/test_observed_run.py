@@ -52,10 +52,15 @@ OPERATORS = {"Source__BlockSource", "WorkerAccounts", "MergerAccounts", "ModelSt
 
 @dataclass(frozen=True)
 class Observed:
-    """What a run left: its store, Flink's metrics and its log near its end, its versions."""
+    """What a run left: its store, Flink's metrics and its log near its end, its versions.
 
+    `sent_bytes` are all that the worker's task has sent through Flink.
+    """
+
+    mode: str
     store: Store
     metrics: dict[str, int]
+    sent_bytes: int
     log: str
     versions: list[Manifest]
 
@@ -88,9 +93,10 @@ def observed(
             )
             text = logged.read_text()
             metrics = read_metrics(rest_address(text))
+            sent_bytes = read_sent_bytes(rest_address(text))
             run.stop()
         check_exact(broker, topic, run.store_url)
-        yield Observed(store, metrics, text, versions)
+        yield Observed(mode, store, metrics, sent_bytes, text, versions)
 
 
 @pytest.mark.long
@@ -171,6 +177,14 @@ def read_metrics(address: str) -> dict[str, int]:
     return found
 
 
+def read_sent_bytes(address: str) -> int:
+    """What the job's first task, the worker's, has sent."""
+    (job,) = [each["jid"] for each in flink_rest.ask(address, "jobs/overview")["jobs"]]
+    worker, *_ = flink_rest.ask(address, f"jobs/{job}")["vertices"]
+    assert "Worker" in worker["name"]
+    return int(worker["metrics"]["write-bytes"])
+
+
 def test_parameters_are_those_of_the_same_epochs_learned_in_this_process(
     observed: Observed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +232,14 @@ def test_flink_shows_what_the_versions_say(observed: Observed) -> None:
         "prepare_ms",
     ]
     assert all(0 <= value < 10**6 for value in others.values())
+
+
+def test_deltas_pass_through_flink_only_from_processes_of_their_own(observed: Observed) -> None:
+    delta_bytes = observed.metrics["0.WorkerAccounts.strandline.delta_bytes"]
+    if observed.mode == "thread":
+        assert 0 < observed.sent_bytes < delta_bytes / 10
+    else:
+        assert observed.sent_bytes > delta_bytes
 
 
 def test_every_metric_is_described(observed: Observed) -> None:

@@ -1,8 +1,8 @@
 """A worker's delta over the wire."""
 
-import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from strandline.block import Span
 from strandline.changes import TableDelta
@@ -59,9 +59,24 @@ def test_what_is_sent_arrives() -> None:
 
 
 def test_a_delta_without_tables_and_rejects_arrives() -> None:
-    empty = msgspec.structs.replace(DELTA, tables={}, rejects=b"")
+    empty = structs.replace(DELTA, tables={}, rejects=b"")
     found = WorkerDelta.decode(empty.encode())
     assert (found.tables, found.rejects) == ({}, b"")
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_what_is_for_mergers_is_read_only_and_without_what_rows_were_before(shards: int) -> None:
+    rows, values = np.array([1, 4], np.uint32), np.array([[1, 2], [3, 4]], np.float32)
+    table = TableDelta(rows, values, {"dw": np.array([0.5, 1], np.float32)}, before=values + 1)
+    parts = structs.replace(DELTA, tables={"ctr.zn": table}).split(shards)
+    assert [part.rejects for part in parts] == [DELTA.rejects, b""][:shards]
+    for part in parts:
+        sent = part.tables["ctr.zn"]
+        assert sent.before is None
+        for array in (sent.rows, sent.values, *sent.stats.values()):
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+    assert values.flags.writeable, "the worker's own are as they were"
 
 
 def test_what_is_no_delta_is_refused() -> None:

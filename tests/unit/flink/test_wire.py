@@ -73,6 +73,9 @@ def test_what_a_worker_sends_says_where_java_routes_it() -> None:
     element = wire.encode_delta(DELTA, 127)
     assert element[:2] == b"D\x7f"
     assert wire.decode_delta(element).header == DELTA.header
+    element = wire.encode_held(b"sixteen bytes: k", 255)
+    assert element[:2] == b"K\xff"
+    assert wire.decode_held(element) == b"sixteen bytes: k"
 
 
 def test_what_a_shard_prepared_survives_the_wire() -> None:

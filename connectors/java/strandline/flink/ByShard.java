@@ -6,7 +6,8 @@ import org.apache.flink.api.java.functions.KeySelector;
 /**
  * Sends what workers emit to the merger of the shard that it names.
  *
- * <p>A delta has its shard's index in the byte after its kind, a START in its JSON. A fatal error
+ * <p>A delta and the key of one have their shard's index in the byte after their kind, a START in
+ * its JSON. A fatal error
  * is nobody's in particular: any way leads to the sink.
  */
 public final class ByShard implements Partitioner<Integer>, KeySelector<byte[], Integer> {
@@ -15,7 +16,7 @@ public final class ByShard implements Partitioner<Integer>, KeySelector<byte[], 
     @Override
     public Integer getKey(byte[] element) {
         return switch (element[0]) {
-            case 'D' -> Byte.toUnsignedInt(element[1]);
+            case 'D', 'K' -> Byte.toUnsignedInt(element[1]);
             case 'S' -> (int) Json.integer(Element.content(element), "shard");
             case 'F' -> 0;
             default -> throw new IllegalStateException(
