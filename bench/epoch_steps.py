@@ -8,6 +8,7 @@ from the same start, and the first one's delta stays pending as a worker's own d
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ from strandline.learners.ftrl import Ftrl
 from strandline.learners.loading import make_learners, schemas_of, warm_up
 from strandline.manifest import Counts, FileEntry, Rejects, TrainBody
 from strandline.merge import Part, merge_table
-from strandline.merger import as_read
+from strandline.merger import digests_of
 from strandline.prepared import Prepared
 from strandline.reader import Follower
 from strandline.replica import Replica
@@ -119,10 +120,10 @@ class Steps:
         version = commit(self._store, self._committable(files))
         self._entry = read_manifest(self._store, version).streams[STREAM]
         clock("commit")
-        self._worker.catch_up(_everything)
+        self._worker.catch_up(_everything, _nothing)
         clock("adopt")
-        for merger in self._mergers.values():
-            merger.catch_up(_everything)
+        for shard, merger in self._mergers.items():
+            merger.catch_up(_everything, partial(digests_of, shard=shard))
         clock("merger adopt")
         self._reader.step()
         clock("reader adopt")
@@ -143,11 +144,10 @@ class Steps:
         clock("merge")
         before, changes = self._entry.positions, ModelChanges({TABLE: change})
         data = DeltaFile(STREAM, self._entry.run, before, changes, shard).encode(self._schemas)
-        readable = as_read(data, changes, self._schemas)
         clock("delta file")
         ref = self._store.stage("delta", data)
         clock("stage")
-        merger.push(ref.sha256, readable)
+        merger.push(ref.sha256, changes)
         clock("merger push")
         return FileEntry(
             bytes=ref.bytes,
@@ -230,6 +230,11 @@ class Steps:
 def _everything(*_: object) -> bool:
     """What a version contains here: every delta before it."""
     return True
+
+
+def _nothing(*_: object) -> list[int]:
+    """What a version's files hold as the worker sent it: several workers' changes are merged."""
+    return []
 
 
 class _Clock:

@@ -40,8 +40,8 @@ class TableDelta(Changes):
 
     `stats` are arrays [n]; ftrl under rule `matched` has ``start`` float32 (the weight before the
     epoch), ``dw`` float32 (its change), ``contraction`` float32 (T_j) and ``touches`` uint32 (k_j).
-    `before` are the rows' values [n, width] when the epoch began, of a learner that remembers them;
-    they stay with the worker.
+    `before` are the rows' values [n, width] when the epoch began, of a learner that remembers them:
+    its table's rows are `before`, changed by this, bit for bit. They stay with the worker.
     """
 
     stats: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -56,6 +56,13 @@ class TableDelta(Changes):
     def nbytes(self) -> int:
         """The bytes that the merger gets, the stats' too."""
         return sum(a.nbytes for a in (self.rows, self.values, *self.stats.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Merged(Changes):
+    """What a merge makes of one table; `before` [n, width] are its rows as they are until then."""
+
+    before: Values
 
 
 def same_changes(one: Mapping[str, Changes], other: Mapping[str, Changes]) -> bool:

@@ -7,8 +7,8 @@ from time import perf_counter_ns
 from msgspec import structs
 
 from strandline.block import Span
-from strandline.changes import Changes, TableDelta
-from strandline.delta import DeltaFile, ModelChanges, Schemas
+from strandline.changes import Changes
+from strandline.delta import DeltaFile, ModelChanges
 from strandline.learners.base import Learner
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.manifest import FileEntry, Manifest, TrainBody
@@ -103,7 +103,7 @@ class Merger:
         self._waiting = {}
         moves, time_ms = join_moves(deltas), newest_time_ms(deltas)
         if self._replica is not None:
-            self._replica.catch_up(self._contained)
+            self._replica.catch_up(self._contained, self._held)
         begun_ns = perf_counter_ns()
         changes = self._merge(deltas, time_ms)
         merged_ns = perf_counter_ns()
@@ -130,9 +130,9 @@ class Merger:
             If the changes cannot be added to the tables of the spec.
         """
         assert self._shard == WHOLE, "changes that are handed in are not split"
-        # What such rows were where the changes were made is not what they are here.
-        handed_in = {name: Changes(each.rows, each.values) for name, each in changes.items()}
-        files = self._stage(handed_in, (move,), {}, time_ms)
+        data = self._encode(changes, (move,))
+        read = DeltaFile.decode(data, self._schemas).changes  # raises what readers would
+        files = self._stage(read, (move,), {}, time_ms)
         prepared = prepared_from(self._run, self._start, [], files)
         return structs.replace(prepared, moves=(move,), time_ms=time_ms)
 
@@ -166,40 +166,39 @@ class Merger:
         if not changed:
             return []
         assert self._replica is not None, "start comes before the first change"
-        before = {str(move.partition): move.first for move in moves}
-        file = DeltaFile(self._stream, self._run, before, changed, self._shard)
-        data = file.encode(self._schemas)
-        readable = as_read(data, changed, self._schemas)
-        ref = self._store.stage("delta", data)
+        ref = self._store.stage("delta", self._encode(changed, moves))
         entry = FileEntry(
             bytes=ref.bytes,
             replica=self._replica.version,
-            rows={name: len(change.rows) for name, change in sorted(readable.items())},
+            rows={name: len(change.rows) for name, change in sorted(changed.items())},
             seqs=seqs,
             sha256=ref.sha256,
             shard=self._shard.number,
             shards=self._shard.of,
             time_ms=time_ms,
         )
-        self._replica.push(ref.sha256, readable)
+        self._replica.push(ref.sha256, changed)
         return [entry]
+
+    def _encode(self, changes: Mapping[str, Changes], moves: Sequence[Span]) -> bytes:
+        before = {str(move.partition): move.first for move in moves}
+        file = DeltaFile(self._stream, self._run, before, dict(changes), self._shard)
+        return file.encode(self._schemas)
 
     def _contained(self, manifest: Manifest, sha256: str) -> bool:
         body = manifest.body
         return isinstance(body, TrainBody) and any(file.sha256 == sha256 for file in body.files)
 
+    def _held(self, manifest: Manifest) -> list[str]:
+        return digests_of(manifest, self._shard)
 
-def as_read(data: bytes, merged: Mapping[str, Changes], schemas: Schemas) -> dict[str, TableDelta]:
-    """Return the changes of a delta file that was made of `merged`, for a replica to take up.
 
-    They are what readers will read, so that all hold the same bits; merging knows `before`.
-    """
-    found = {}
-    for name, change in DeltaFile.decode(data, schemas).changes.items():
-        own = merged[name]
-        before = own.before if isinstance(own, TableDelta) else None
-        found[name] = TableDelta(change.rows, change.values, before=before)
-    return found
+def digests_of(manifest: Manifest, shard: Shard) -> list[str]:
+    """Return the digests of a version's files that hold rows of the shard: all there is to know."""
+    if not isinstance(manifest.body, TrainBody):
+        return []
+    files = manifest.body.files
+    return [file.sha256 for file in files if shard.meets(Shard(file.shard, file.shards))]
 
 
 def _merge_one(

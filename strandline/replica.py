@@ -5,16 +5,16 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from strandline.base import is_covered, parameters_at, read_changes
-from strandline.changes import Changes, TableDelta, Values, same_changes
+from strandline.changes import Changes, Merged, TableDelta, Values, same_changes
 from strandline.delta import ModelChanges
 from strandline.errors import FileMissing
 from strandline.learners.base import Learner
 from strandline.learners.loading import schemas_of
-from strandline.manifest import Manifest, TrainBody
+from strandline.manifest import Manifest
 from strandline.shards import WHOLE, Shard
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest
-from strandline.tables import Parameters, apply_changes, changed_rows
+from strandline.tables import Parameters, apply_change, apply_changes, changed_rows
 
 Key = TypeVar("Key")
 
@@ -37,9 +37,13 @@ class Replica(Generic[Key]):
     only; a version that is the oldest pending changes touches no row at all.
 
     A learner may change rows of `local` that the next `push` or `reset` names, if no other call
-    comes between: either its delta says what they were `before`, or the table is one of `whole`.
+    comes between: either its delta says what they were `before`, and they are what it makes of
+    them, or the table is one of `whole`.
 
-    A worker's keys are its seqs, a merger's the digests of its files.
+    A worker's keys are its seqs, a merger's the digests of its files. What a version has of them
+    is their owner's to say: `contained` are those whose changes are in the version, in whatever
+    form; `held` those that its files hold as they are, one change each and nothing else, in the
+    files' order, or none if anything else is in a file.
 
     Parameters
     ----------
@@ -68,10 +72,10 @@ class Replica(Generic[Key]):
         self._stand_on(version)
 
     def push(self, key: Key, changes: Mapping[str, Changes]) -> None:
-        """Append an own change; its rows of `local` are built anew."""
+        """Append an own change; its rows of `local` become what it makes of them."""
         before = {name: self._start(name, change) for name, change in changes.items()}
         for name, change in changes.items():
-            self._assign(name, change, changed_rows(self._schemas[name], before[name], change))
+            self._apply(name, change, before[name])
         kept = {name: Changes(change.rows, change.values) for name, change in changes.items()}
         self.pending.append(Pending(key, kept, before))
 
@@ -86,52 +90,42 @@ class Replica(Generic[Key]):
             kept = self._take_back()
             self._push_again([own for own in kept if not gone(own.key)])
 
-    def adopt(self, manifest: Manifest, contained: Callable[[Key], bool]) -> None:
+    def adopt(
+        self, manifest: Manifest, contained: Callable[[Key], bool], held: Sequence[Key]
+    ) -> None:
         """Take up the version after this one; own changes that it contains are pending no more.
 
-        Nothing changes if one of the version's files is missing or damaged. Files that a merger
-        has staged itself are not read: their digests say what they hold.
+        If the version is the oldest pending changes, `local` stays as it is: the same changes in
+        the same order. Files of `held` changes are not read to know that. Nothing changes if one
+        of the others is missing or damaged.
         """
         assert manifest.version == self.version + 1, (manifest.version, self.version)
-        digests = self._digests(manifest)
-        settled = self.pending[: len(digests)]
-        if not digests or [own.key for own in settled] != digests:
+        gone = [own.key for own in self.pending if contained(own.key)]
+        oldest = self.pending[: len(gone)]
+        first = [own.key for own in oldest] == gone
+        if not (first and gone and gone == list(held)):
             files = read_changes(self._store, manifest, self._schemas, self._shard)
-            if not self._are_the_oldest(files, contained):
+            if not (first and _are_same(files, oldest)):
                 kept = self._take_back()
                 apply_changes(self.local, files)
                 apply_changes(self._copies, [_only(changes, self._whole) for changes in files])
-                self._push_again([own for own in kept if not contained(own.key)])
-                settled = []
+                self._push_again([own for own in kept if own.key not in gone])
+                oldest = []
         self.version = manifest.version
-        del self.pending[: len(settled)]
+        del self.pending[: len(oldest)]
 
-    def _digests(self, manifest: Manifest) -> list[str]:
-        """Return what the version's files are named by, those that hold rows of this shard."""
-        if not isinstance(manifest.body, TrainBody):
-            return []
-        files = manifest.body.files
-        return [f.sha256 for f in files if self._shard.meets(Shard(f.shard, f.shards))]
-
-    def _are_the_oldest(
-        self, files: Sequence[ModelChanges], contained: Callable[[Key], bool]
-    ) -> bool:
-        """Whether the files are the oldest pending changes, bit for bit, and contain no others.
-
-        Then `local` stays as it is: the same changes in the same order.
-        """
-        oldest = [own.changes for own in self.pending[: len(files)] if contained(own.key)]
-        others = sum(contained(own.key) for own in self.pending[len(files) :])
-        return len(oldest) == len(files) and not others and all(map(same_changes, files, oldest))
-
-    def catch_up(self, contained: Callable[[Manifest, Key], bool]) -> None:
+    def catch_up(
+        self,
+        contained: Callable[[Manifest, Key], bool],
+        held: Callable[[Manifest], Sequence[Key]],
+    ) -> None:
         """Adopt every version at hand, oldest first, waiting for none.
 
         Where compaction has removed what lies between, head is opened anew: the same bits.
         """
         while (manifest := find_manifest(self._store, self.version + 1)) is not None:
             try:
-                self.adopt(manifest, partial(contained, manifest))
+                self.adopt(manifest, partial(contained, manifest), held(manifest))
             except FileMissing:
                 if not is_covered(self._store, self.version):
                     raise
@@ -153,9 +147,15 @@ class Replica(Generic[Key]):
 
     def _start(self, name: str, change: Changes) -> Values:
         """Return the rows' values before the change was learned: published + pending."""
-        if isinstance(change, TableDelta) and change.before is not None:
+        if isinstance(change, TableDelta | Merged) and change.before is not None:
             return change.before
         return (self._copies if name in self._whole else self.local)[name].gather(change.rows)
+
+    def _apply(self, name: str, change: Changes, before: Values) -> None:
+        if name in self._whole:  # of `local` no one knows what the learner has made of the rows
+            self._assign(name, change, changed_rows(self._schemas[name], before, change))
+        elif not isinstance(change, TableDelta) or change.before is None:
+            apply_change(self.local[name], change)
 
     def _assign(self, name: str, change: Changes, values: Values) -> None:
         self.local[name].assign(change.rows, values)
@@ -173,6 +173,13 @@ class Replica(Generic[Key]):
     def _push_again(self, pending: Iterable[Pending[Key]]) -> None:
         for own in pending:
             self.push(own.key, own.changes)
+
+
+def _are_same(files: Sequence[ModelChanges], pending: Sequence[Pending[Key]]) -> bool:
+    """Whether the files are the pending changes, bit for bit."""
+    return len(files) == len(pending) and all(
+        same_changes(file, own.changes) for file, own in zip(files, pending, strict=True)
+    )
 
 
 def _only(changes: ModelChanges, names: Collection[str]) -> ModelChanges:

@@ -5,6 +5,7 @@ checked here: callers have bounds checked. Sums are taken in the type of what is
 the change was cast to it, as numpy does.
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -48,6 +49,15 @@ def add(values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any]) -> None
         _fetch(values, rows, i + _AHEAD)
         for k in range(changes.shape[1]):
             values[rows[i], k] += values.dtype.type(changes[i, k])
+
+
+@njit(nogil=True, cache=True)
+def sums_are_finite(before: NDArray[Any], changes: NDArray[Any]) -> bool:
+    """Whether every element of `before` [n] + `changes` [n], of one type, is finite."""
+    fit = True
+    for i in range(len(changes)):
+        fit &= math.isfinite(before[i] + changes[i])
+    return fit
 
 
 @njit(nogil=True, cache=True)

@@ -112,10 +112,11 @@ def apply_changes(parameters: Parameters, files: Iterable[Mapping[str, Changes]]
     """Apply changes to the parameters, in place and in order: worker, merger, reader and base."""
     for changes in files:
         for name, change in changes.items():
-            _apply(parameters[name], change)
+            apply_change(parameters[name], change)
 
 
-def _apply(table: Table, change: Changes) -> None:
+def apply_change(table: Table, change: Changes) -> None:
+    """Apply a change to its table, in place."""
     rows, values = change.rows, change.values
     match table.schema.operation:
         case "add":

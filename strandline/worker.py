@@ -15,7 +15,8 @@ from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.features import Decoder
 from strandline.learners.loading import make_learners, not_remembered
 from strandline.limits import DELTA_BYTES_MAX, REJECTED_SHARE_EVENTS_MIN
-from strandline.manifest import Manifest, Prequential
+from strandline.manifest import Manifest, Prequential, TrainBody
+from strandline.merge import AS_IT_IS
 from strandline.prequential import add_sums, is_finite
 from strandline.replica import Replica
 from strandline.store.base import Store
@@ -46,6 +47,8 @@ class Worker:
         self._rejected_share_max = spec.limits.rejected_share
         self._decoder = Decoder(spec)
         self._learners = make_learners(spec, alone=alone)
+        rules = {rule for learner in self._learners.values() for rule in learner.rules.values()}
+        self._as_it_is = rules <= AS_IT_IS
         self._replica: Replica[int] | None = None
 
     def start(self, run: str, version: int) -> None:
@@ -148,7 +151,7 @@ class Worker:
             return
         self._marked = False
         try:
-            self._state.catch_up(self._contained)
+            self._state.catch_up(self._contained, self._held)
         except StoreUnavailable as error:
             _log.warning("worker %d stays at version %d: %s", self._index, self.version, error)
         self._bind()
@@ -166,6 +169,19 @@ class Worker:
     def _contained(self, manifest: Manifest, seq: int) -> bool:
         entry = manifest.streams.get(self._stream)
         return entry is not None and entry.run == self._run and self._newest_seq(manifest) >= seq
+
+    def _held(self, manifest: Manifest) -> list[int]:
+        """Return the seqs of own deltas that are the version's files, one each (decision 14).
+
+        Every file was merged of one cut and names the newest delta of each worker in it. A cut
+        whose only delta was learned by this worker is that delta, where rules leave it as it is.
+        """
+        body = manifest.body
+        if not (self._as_it_is and isinstance(body, TrainBody)):
+            return []
+        learned = [delta.seq for delta in body.deltas if delta.learned]
+        cuts = [file.seqs for file in body.files if file.shards == 1]
+        return learned if cuts == [{str(self._index): seq} for seq in learned] else []
 
     def _newest_seq(self, manifest: Manifest) -> int:
         """The newest of this index's deltas that a version contains, 0 if it names none."""

@@ -75,9 +75,12 @@ class Learner(Protocol):
 class Remembering(Protocol):
     """A learner whose deltas say what the rows were `before`: it spares the worker a copy.
 
+    When it gives a delta, its tables' rows are what that makes of them: `before`, changed in the
+    table's type, as everybody will change them. What learning left there may differ in a bit.
+
     Of the tables of other learners a worker holds two: as published, and as learned.
     """
 
     @property
     def remembers(self) -> Literal[True]:
-        """That `TableDelta.before` is set, of every table."""
+        """That `TableDelta.before` is set, of every table, and the rows are as the delta says."""

@@ -25,7 +25,7 @@ def close_epoch(  # noqa: PLR0917
     contraction: NDArray[np.float32],
     touches: NDArray[np.uint32],
 ) -> None:
-    """Write the delta's columns and mark every slot as untouched.
+    """Write the delta's columns, make z and n `before + add`, and mark every slot as untouched.
 
     Parameters
     ----------
@@ -54,6 +54,8 @@ def close_epoch(  # noqa: PLR0917
             dw[i] = weight_at(z, n, rates) - w_start
             contraction[i] = record.contraction
             touches[i] = record.touches
+        record.z = record.z_before + add[i, 0]
+        record.n = record.n_before + add[i, 1]
         record.touches = 0
 
 
@@ -74,7 +76,8 @@ def delta_columns(
 ) -> Columns:
     """Return the columns of the slots that the epoch has touched; `records` forget that it has.
 
-    Without `sums` all after `before` are empty.
+    Rows become what readers will have, who add: in float32 z + (z' - z) may be another number
+    than z'. Without `sums` all after `before` are empty.
     """
     count = len(touched)
     summed = count if sums else 0

@@ -1,6 +1,7 @@
 """How the workers' deltas of one epoch become one change of the parameters."""
 
 from strandline.merge.rules import (
+    AS_IT_IS,
     ONE_STREAM,
     OPERATIONS,
     Geometry,
@@ -11,6 +12,7 @@ from strandline.merge.rules import (
 )
 
 __all__ = [
+    "AS_IT_IS",
     "ONE_STREAM",
     "OPERATIONS",
     "Geometry",

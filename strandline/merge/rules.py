@@ -15,7 +15,9 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.changes import TableDelta, Values
+from strandline import row_kernels
+from strandline.arrays import read_only
+from strandline.changes import Merged, TableDelta, Values
 from strandline.errors import MergeError
 from strandline.merge.gathering import (
     Gathered,
@@ -78,7 +80,7 @@ def merge_table(
     events: int,
     *,
     time_ms: int = 0,
-) -> TableDelta:
+) -> Merged:
     """Return the change of one table that an epoch's parts make, and its rows `before` it.
 
     Parameters
@@ -108,7 +110,7 @@ def merge_table(
     for part in parts:
         schema.check(part.delta.rows, part.delta.values)
     rule = learner.rules[schema.name]
-    if len(parts) == 1 and rule in _AS_IT_IS:
+    if len(parts) == 1 and rule in AS_IT_IS:
         rows, values = parts[0].delta.rows, parts[0].delta.values
         before = replica.gather(rows)
     else:
@@ -117,15 +119,16 @@ def merge_table(
         with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the row's number
             change = _RULES[rule](_Epoch(learner, before, gathered, parts, events, time_ms))
             values = change.astype(schema.value_dtype)
-    merged = TableDelta(rows, values, before=before)
+    merged = Merged(rows, values, before)
     _check(schema, rule, merged)
     return merged
 
 
-def _check(schema: TableSchema, rule: str, merged: TableDelta) -> None:
+def _check(schema: TableSchema, rule: str, merged: Merged) -> None:
     """Raise MergeError if a row would not be finite, or wrap around."""
-    assert merged.before is not None, "a merge has read its rows"
-    adds = schema.operation == "add"
+    adds, floats = schema.operation == "add", schema.value_dtype.kind == "f"
+    if adds and floats and row_kernels.sums_are_finite(_flat(merged.before), _flat(merged.values)):
+        return
     after = changed_rows(schema, merged.before, merged) if adds else merged.values
     wrong = _wrong(schema, merged.before, merged.values, after)
     if not wrong.any():
@@ -300,11 +303,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 
 assert OPERATIONS.keys() == _RULES.keys(), "every rule has an operation"
 
-_AS_IT_IS: Final = frozenset({"matched", "replace", "sum"})
-"""Rules under which the only worker of an epoch makes the change, bit for bit."""
+AS_IT_IS: Final = frozenset({"matched", "replace", "sum"})
+"""Rules under which an epoch's only part is the change, bit for bit: workers rely on it."""
 
 ONE_STREAM: Final = frozenset({"decay", "replace"})
 """Rules that do not commute: what two streams make of a row depends on who commits first."""
+
+
+def _flat(values: Values) -> Values:
+    return read_only(values.reshape(-1), values.dtype)
 
 
 def _wrong(schema: TableSchema, before: Values, values: Values, after: Values) -> NDArray[np.bool_]:

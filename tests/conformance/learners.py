@@ -322,13 +322,16 @@ def check_merged_bytes_do_not_depend_on_arrival(case: Case) -> None:
 
 def check_who_remembers_says_what_rows_were_before(case: Case) -> None:
     start = learned(case, make_batch(1))
-    learner, _ = case.bound(start)
+    learner, parameters = case.bound(start)
     for seed in (2, 3):
         learner.learn(make_batch(seed))
     for name, delta in learner.take_delta().items():
         assert (delta.before is not None) == isinstance(learner, Remembering)
         if delta.before is not None:
             assert delta.before.tobytes() == start[name].gather(delta.rows).tobytes()
+            apply_changes(start, [{name: delta}])  # the rows are what everybody will have
+            expected = start[name].gather(delta.rows).tobytes()
+            assert parameters[name].gather(delta.rows).tobytes() == expected
 
 
 def check_composed_deltas_are_one_delta(case: Case) -> None:

@@ -1,6 +1,7 @@
 """A replica's local state has the bits of a full rebuild, whatever happened to it before."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -19,7 +20,7 @@ from strandline.manifest import Manifest
 from strandline.replica import Replica
 from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store
-from strandline.tables import Parameters, apply_changes
+from strandline.tables import Parameters, apply_change, apply_changes
 from strandline.transaction import Stream, open_stream
 from tests.peak_learner import Peak
 from tests.streams import CLICKS
@@ -77,16 +78,42 @@ def is_this(own: int, later: bool, _: Manifest, key: int) -> bool:
     return key == own or (later and key > own)
 
 
+def are(keys: Sequence[int], _: Manifest) -> Sequence[int]:
+    return keys
+
+
+NONE = partial(are, ())
+"""Held by no file as they are: what a replica is told that has to read."""
+
+
 def publish(stream: Stream, made: Mapping[str, Changes]) -> None:
     """Commit changes as a version; the tables of the spec only."""
     with stream.begin() as transaction:
         transaction.prepare({name: made[name] for name in schemas_of(make_learners(SPEC))})
 
 
+@contextmanager
+def unreadable(store: MemoryStore, really: bool) -> Iterator[None]:
+    """A store whose deltas cannot be read for a while."""
+    files = store._files.copy()
+    if really:
+        store._files = {key: data for key, data in files.items() if key[0] != "delta"}
+    yield
+    store._files = files
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["push", "adopt", "adopt_own", "learn_and_push", "learn_and_reset", "drop"]
+            [
+                "push",
+                "adopt",
+                "adopt_own",
+                "adopt_held",
+                "learn_and_push",
+                "learn_and_reset",
+                "drop",
+            ]
         ),
         st.integers(0, 10_000),
     ),
@@ -95,14 +122,15 @@ STEPS = st.lists(
 
 
 def learn(replica: Replica[int], made: ModelChanges, whole: Collection[str]) -> ModelChanges:
-    """Change rows in place, as a learner does; those of `whole` say not what they were."""
-    told = {
-        name: change
-        if name in whole
-        else TableDelta(change.rows, change.values, {}, replica.local[name].gather(change.rows))
-        for name, change in made.items()
-    }
-    apply_changes(replica.local, [{n: Changes(c.rows, 3 * c.values) for n, c in made.items()}])
+    """Change rows in place, as a learner does, by more than is told if it does not remember."""
+    told: ModelChanges = {}
+    for name, change in made.items():
+        if name in whole:
+            told[name], done = change, Changes(change.rows, 3 * change.values)
+        else:
+            before = replica.local[name].gather(change.rows)
+            told[name] = done = TableDelta(change.rows, change.values, {}, before)
+        apply_change(replica.local[name], done)
     return told
 
 
@@ -131,12 +159,20 @@ def test_local_has_the_bits_of_a_full_rebuild(
                 replica.drop(partial(is_third, seed))
             case "adopt":
                 publish(other, made)
-                replica.catch_up(partial(is_old, seed))
+                replica.catch_up(partial(is_old, seed), NONE)
                 assert replica.version == store.head()
             case "adopt_own" if replica.pending:
                 own = replica.pending[seed % 2 * seed % len(replica.pending)]  # often the oldest
                 publish(other, own.changes)
-                replica.catch_up(partial(is_this, own.key, seed % 3 == 0))
+                replica.catch_up(partial(is_this, own.key, seed % 3 == 0), NONE)
+                assert own not in replica.pending
+            case "adopt_held" if replica.pending:
+                own = replica.pending[seed % 2 * seed % len(replica.pending)]
+                publish(other, own.changes)
+                held = [] if "peak.labels" in own.changes else [own.key]  # published without it
+                later = seed % 3 == 0
+                with unreadable(store, held == [replica.pending[0].key] and not later):
+                    replica.catch_up(partial(is_this, own.key, later), partial(are, held))
                 assert own not in replica.pending
         assert bits(replica.local) == bits(rebuilt(replica, store)), step
     replica.drop(lambda key: True)
@@ -161,7 +197,7 @@ def test_a_damaged_delta_leaves_the_replica_as_it_was() -> None:
     (file,) = [key for key in store._files if key[0] == "delta"]
     store._files[file] = store._files[file][:-1] + b"?"
     with pytest.raises(StoreDamaged, match="altered"):
-        replica.catch_up(lambda *_: True)
+        replica.catch_up(lambda *_: True, NONE)
     assert (bits(replica.local), replica.version) == before
     assert [pending.key for pending in replica.pending] == [1]
 
@@ -173,7 +209,7 @@ def test_a_manifest_under_another_number_is_never_adopted() -> None:
     replica: Replica[int] = Replica(store, make_learners(SPEC), 1)
     store._versions[2] = store._versions[1]
     with pytest.raises(StoreDamaged, match="version 2 holds the manifest of version 1"):
-        replica.catch_up(lambda manifest, key: False)
+        replica.catch_up(lambda manifest, key: False, NONE)
     assert replica.version == 1
 
 
@@ -203,7 +239,7 @@ def test_a_replica_behind_what_compaction_kept_opens_head_with_its_pending_chang
     compactor = Compactor(store, every=2, keep_versions=0)
     compactor.run_once()
     assert compactor.collect().files > 0
-    replica.catch_up(lambda manifest, key: manifest.version == 3 and key == 2)
+    replica.catch_up(lambda manifest, key: manifest.version == 3 and key == 2, NONE)
     assert replica.version == store.head() == 6
     assert [own.key for own in replica.pending] == [1, 3]
     expected = parameters_at(store, make_learners(SPEC), 6)
