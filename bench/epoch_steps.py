@@ -24,7 +24,7 @@ from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.loading import make_learners, schemas_of, warm_up
 from strandline.manifest import Counts, FileEntry, Rejects, TrainBody
-from strandline.merge import Part, merge_table
+from strandline.merge import Part, check_merged, merge_table
 from strandline.merger import digests_of
 from strandline.prepared import Prepared
 from strandline.reader import Follower
@@ -148,6 +148,8 @@ class Steps:
         ref = self._store.stage("delta", data)
         clock("stage")
         merger.push(ref.sha256, changes)
+        (own,) = merger.pending
+        check_merged(table.schema, self._learner.rules[TABLE], change, own.before[TABLE])
         clock("merger push")
         return FileEntry(
             bytes=ref.bytes,

@@ -58,13 +58,6 @@ class TableDelta(Changes):
         return sum(a.nbytes for a in (self.rows, self.values, *self.stats.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class Merged(Changes):
-    """What a merge makes of one table; `before` [n, width] are its rows as they are until then."""
-
-    before: Values
-
-
 def same_changes(one: Mapping[str, Changes], other: Mapping[str, Changes]) -> bool:
     """Return whether both change the same rows of the same tables by the same bits."""
     changed = [{name for name, change in each.items() if len(change.rows)} for each in (one, other)]

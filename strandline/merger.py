@@ -12,7 +12,7 @@ from strandline.delta import DeltaFile, ModelChanges
 from strandline.learners.base import Learner
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.manifest import FileEntry, Manifest, TrainBody
-from strandline.merge import Part, compose, merge_table
+from strandline.merge import Part, check_merged, compose, merge_table
 from strandline.prepared import (
     Prepared,
     PreparedShard,
@@ -91,7 +91,7 @@ class Merger:
         Raises
         ------
         MergeError
-            If a merged value is not finite: the epoch must not be committed.
+            If a merged value is not finite: the epoch must not be committed. `forget` gives it up.
         Gap
             If a partition's moves do not join.
         """
@@ -128,6 +128,8 @@ class Merger:
         ------
         DeltaDamaged
             If the changes cannot be added to the tables of the spec.
+        MergeError
+            If a changed value is not finite; `forget` gives it up.
         """
         assert self._shard == WHOLE, "changes that are handed in are not split"
         data = self._encode(changes, (move,))
@@ -178,6 +180,10 @@ class Merger:
             time_ms=time_ms,
         )
         self._replica.push(ref.sha256, changed)
+        before = self._replica.pending[-1].before
+        for learner in self._learners.values():
+            for name in learner.rules.keys() & changed.keys():
+                check_merged(self._schemas[name], learner.rules[name], changed[name], before[name])
         return [entry]
 
     def _encode(self, changes: Mapping[str, Changes], moves: Sequence[Span]) -> bytes:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from strandline.base import is_covered, parameters_at, read_changes
-from strandline.changes import Changes, Merged, TableDelta, Values, same_changes
+from strandline.changes import Changes, TableDelta, Values, same_changes
 from strandline.delta import ModelChanges
 from strandline.errors import FileMissing
 from strandline.learners.base import Learner
@@ -14,7 +14,7 @@ from strandline.manifest import Manifest
 from strandline.shards import WHOLE, Shard
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest
-from strandline.tables import Parameters, apply_change, apply_changes, changed_rows
+from strandline.tables import Parameters, apply_changes, changed_rows, fetch_and_apply
 
 Key = TypeVar("Key")
 
@@ -73,9 +73,7 @@ class Replica(Generic[Key]):
 
     def push(self, key: Key, changes: Mapping[str, Changes]) -> None:
         """Append an own change; its rows of `local` become what it makes of them."""
-        before = {name: self._start(name, change) for name, change in changes.items()}
-        for name, change in changes.items():
-            self._apply(name, change, before[name])
+        before = {name: self._take_in(name, change) for name, change in changes.items()}
         kept = {name: Changes(change.rows, change.values) for name, change in changes.items()}
         self.pending.append(Pending(key, kept, before))
 
@@ -147,15 +145,19 @@ class Replica(Generic[Key]):
 
     def _start(self, name: str, change: Changes) -> Values:
         """Return the rows' values before the change was learned: published + pending."""
-        if isinstance(change, TableDelta | Merged) and change.before is not None:
+        if isinstance(change, TableDelta) and change.before is not None:
             return change.before
         return (self._copies if name in self._whole else self.local)[name].gather(change.rows)
 
-    def _apply(self, name: str, change: Changes, before: Values) -> None:
-        if name in self._whole:  # of `local` no one knows what the learner has made of the rows
+    def _take_in(self, name: str, change: Changes) -> Values:
+        """Make the change's rows what it makes of them; return what they were before."""
+        if name in self._whole:  # the learner has made of `local` what it would
+            before = self._start(name, change)
             self._assign(name, change, changed_rows(self._schemas[name], before, change))
-        elif not isinstance(change, TableDelta) or change.before is None:
-            apply_change(self.local[name], change)
+            return before
+        if isinstance(change, TableDelta) and change.before is not None:
+            return change.before
+        return fetch_and_apply(self.local[name], change)
 
     def _assign(self, name: str, change: Changes, values: Values) -> None:
         self.local[name].assign(change.rows, values)

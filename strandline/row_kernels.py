@@ -52,6 +52,18 @@ def add(values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any]) -> None
 
 
 @njit(nogil=True, cache=True)
+def fetch_add(
+    values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any], before: NDArray[Any]
+) -> None:
+    """Write the values of the rows to `before`, then add to them, in order."""
+    for i in range(len(rows)):
+        _fetch(values, rows, i + _AHEAD)
+        for k in range(changes.shape[1]):
+            before[i, k] = values[rows[i], k]
+            values[rows[i], k] += values.dtype.type(changes[i, k])
+
+
+@njit(nogil=True, cache=True)
 def sums_are_finite(before: NDArray[Any], changes: NDArray[Any]) -> bool:
     """Whether every element of `before` [n] + `changes` [n], of one type, is finite."""
     fit = True

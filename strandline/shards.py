@@ -87,6 +87,9 @@ class DenseShard:
     def add(self, rows: Rows, changes: Values) -> None:
         self._inner.add(self._places(rows), changes)
 
+    def fetch_add(self, rows: Rows, changes: Values) -> Values:
+        return self._inner.fetch_add(self._places(rows), changes)
+
     def assign(self, rows: Rows, values: Values) -> None:
         self._inner.assign(self._places(rows), values)
 

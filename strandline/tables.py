@@ -84,7 +84,7 @@ class TableSchema(msgspec.Struct, frozen=True):
 
 
 class Table(Protocol):
-    """Rows of one schema. `add` and `assign` take sorted unique rows; `gather` any rows."""
+    """Rows of one schema. `gather` takes any rows, all that changes them sorted unique ones."""
 
     @property
     def schema(self) -> TableSchema: ...
@@ -94,6 +94,9 @@ class Table(Protocol):
 
     def add(self, rows: Rows, changes: Values) -> None:
         """Add in the table's dtype, which decides the bits: everybody adds in the same type."""
+
+    def fetch_add(self, rows: Rows, changes: Values) -> Values:
+        """Add, and return what the rows' values were before, in one pass over the table."""
 
     def assign(self, rows: Rows, values: Values) -> None:
         """Set the rows' values."""
@@ -112,11 +115,19 @@ def apply_changes(parameters: Parameters, files: Iterable[Mapping[str, Changes]]
     """Apply changes to the parameters, in place and in order: worker, merger, reader and base."""
     for changes in files:
         for name, change in changes.items():
-            apply_change(parameters[name], change)
+            _apply(parameters[name], change)
 
 
-def apply_change(table: Table, change: Changes) -> None:
-    """Apply a change to its table, in place."""
+def fetch_and_apply(table: Table, change: Changes) -> Values:
+    """Apply a change to its table, in place, and return what its rows were before."""
+    if table.schema.operation == "add":
+        return table.fetch_add(change.rows, change.values)
+    before = table.gather(change.rows)
+    table.assign(change.rows, changed_rows(table.schema, before, change))
+    return before
+
+
+def _apply(table: Table, change: Changes) -> None:
     rows, values = change.rows, change.values
     match table.schema.operation:
         case "add":
@@ -191,6 +202,12 @@ class DenseTable:
         self.schema.check(rows, changes)
         row_kernels.add(self._writable(), *_inputs(rows, changes))
 
+    def fetch_add(self, rows: Rows, changes: Values) -> Values:
+        self.schema.check(rows, changes)
+        before = np.empty_like(changes)
+        row_kernels.fetch_add(self._writable(), *_inputs(rows, changes), before)
+        return before
+
     def assign(self, rows: Rows, values: Values) -> None:
         self.schema.check(rows, values)
         row_kernels.assign(self._writable(), *_inputs(rows, values))
@@ -239,6 +256,12 @@ class SparseTable:
         self.schema.check(rows, changes)
         positions = self._positions(rows)  # may replace the storage, so it comes first
         row_kernels.add(self._values, *_inputs(positions, changes))
+
+    def fetch_add(self, rows: Rows, changes: Values) -> Values:
+        self.schema.check(rows, changes)
+        positions, before = self._positions(rows), np.empty_like(changes)
+        row_kernels.fetch_add(self._values, *_inputs(positions, changes), before)
+        return before
 
     def assign(self, rows: Rows, values: Values) -> None:
         self.schema.check(rows, values)

@@ -13,10 +13,10 @@ from strandline.learners.counts import Counts
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.sklearn_learner import SklearnLearner
-from strandline.merge import ONE_STREAM, OPERATIONS, Part, merge_table
+from strandline.merge import ONE_STREAM, OPERATIONS, Part, check_merged, merge_table
 from strandline.shards import WHOLE, Shard, shard_table
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
-from strandline.tables import Parameters, TableSchema, apply_changes
+from strandline.tables import Parameters, TableSchema, apply_changes, fetch_and_apply
 
 
 def make_learners(spec: Spec, *, alone: bool = False) -> dict[str, Learner]:
@@ -116,6 +116,7 @@ def warm_up() -> None:
             table = parameters[name]
             parts = [Part(worker, 1, delta) for worker in range(2)]
             change = merge_table(learner, table.schema, table, parts, events=2)
+            check_merged(table.schema, learner.rules[name], change, fetch_and_apply(table, change))
             apply_changes(parameters, [{name: change}])
             table.assign(delta.rows, table.gather(delta.rows))
 

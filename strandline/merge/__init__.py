@@ -7,6 +7,7 @@ from strandline.merge.rules import (
     Geometry,
     Merging,
     Part,
+    check_merged,
     compose,
     merge_table,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Geometry",
     "Merging",
     "Part",
+    "check_merged",
     "compose",
     "merge_table",
 ]

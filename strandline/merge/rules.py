@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from strandline import row_kernels
 from strandline.arrays import read_only
-from strandline.changes import Merged, TableDelta, Values
+from strandline.changes import Changes, TableDelta, Values
 from strandline.errors import MergeError
 from strandline.merge.gathering import (
     Gathered,
@@ -80,8 +80,8 @@ def merge_table(
     events: int,
     *,
     time_ms: int = 0,
-) -> Merged:
-    """Return the change of one table that an epoch's parts make, and its rows `before` it.
+) -> Changes:
+    """Return the change of one table that an epoch's parts make; `check_merged` is still to come.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def merge_table(
     Raises
     ------
     MergeError
-        If a merged value is not finite, or leaves the range of int64.
+        If integers add up beyond int64.
     """
     parts = sorted(parts, key=lambda part: part.worker)
     workers = [part.worker for part in parts]
@@ -111,33 +111,36 @@ def merge_table(
         schema.check(part.delta.rows, part.delta.values)
     rule = learner.rules[schema.name]
     if len(parts) == 1 and rule in AS_IT_IS:
-        rows, values = parts[0].delta.rows, parts[0].delta.values
-        before = replica.gather(rows)
-    else:
-        gathered = gather_deltas([part.delta for part in parts], schema)
-        rows, before = gathered.rows, replica.gather(gathered.rows)
-        with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the row's number
-            change = _RULES[rule](_Epoch(learner, before, gathered, parts, events, time_ms))
-            values = change.astype(schema.value_dtype)
-    merged = Merged(rows, values, before)
-    _check(schema, rule, merged)
-    return merged
+        return Changes(parts[0].delta.rows, parts[0].delta.values)
+    gathered = gather_deltas([part.delta for part in parts], schema)
+    with np.errstate(over="ignore", invalid="ignore"):  # `check_merged` refuses it
+        change = _RULES[rule](_Epoch(learner, replica, gathered, parts, events, time_ms))
+        return Changes(gathered.rows, change.astype(schema.value_dtype))
 
 
-def _check(schema: TableSchema, rule: str, merged: Merged) -> None:
-    """Raise MergeError if a row would not be finite, or wrap around."""
+def check_merged(schema: TableSchema, rule: str, merged: Changes, before: Values) -> None:
+    """Check a merged change by its rows' values `before` it [n, width].
+
+    It comes after the merge because whoever applies the change meets these rows anyway, and a large
+    table's are in no cache.
+
+    Raises
+    ------
+    MergeError
+        If a row becomes a number that is not finite, or leaves the range of int64.
+    """
     adds, floats = schema.operation == "add", schema.value_dtype.kind == "f"
-    if adds and floats and row_kernels.sums_are_finite(_flat(merged.before), _flat(merged.values)):
+    if adds and floats and row_kernels.sums_are_finite(_flat(before), _flat(merged.values)):
         return
-    after = changed_rows(schema, merged.before, merged) if adds else merged.values
-    wrong = _wrong(schema, merged.before, merged.values, after)
+    after = changed_rows(schema, before, merged) if adds else merged.values
+    wrong = _wrong(schema, before, merged.values, after)
     if not wrong.any():
         return
     unfit = np.flatnonzero(wrong.any(axis=1))
     row = unfit[0]
     raise MergeError(
         f"table {schema.name}, rule {rule}: row {merged.rows[row]} would become "
-        f"{after[row].tolist()} from {merged.before[row].tolist()} ({len(unfit)} such rows), "
+        f"{after[row].tolist()} from {before[row].tolist()} ({len(unfit)} such rows), "
         "expected finite numbers; the epoch is not committed: lower alpha, or look for extreme "
         "feature values or weights"
     )
@@ -196,14 +199,19 @@ def sum_share(s: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Epoch:
-    """What a rule works on: `before` are the replica's values of the gathered rows."""
+    """What a rule works on: the replica is read where the rule needs its rows."""
 
     learner: Merging
-    before: Values
+    replica: Table
     gathered: Gathered
     parts: Sequence[Part]
     events: int
     time_ms: int
+
+    def empty(self) -> Values:
+        """Return room for the gathered rows, in the table's type."""
+        schema = self.replica.schema
+        return np.empty((len(self.gathered.rows), schema.width), schema.value_dtype)
 
 
 def _sum(epoch: _Epoch) -> Values:
@@ -213,7 +221,7 @@ def _sum(epoch: _Epoch) -> Values:
 
 def _mean(epoch: _Epoch) -> Values:
     """θ' = θ + Σ (m_i/m) d_i: the workers' mean, weighted by the events that each learned."""
-    change = np.zeros((len(epoch.gathered.rows), epoch.before.shape[1]))
+    change = np.zeros((len(epoch.gathered.rows), epoch.replica.schema.width))
     for part, index in zip(epoch.parts, epoch.gathered.indices, strict=True):
         change[index] += part.events / epoch.events * part.delta.values.astype(np.float64)
     return change
@@ -236,11 +244,12 @@ def _matched(epoch: _Epoch) -> Values:
     the first is then what that worker learned, whatever version it stood on and on either side of
     l1; the second has no other z.
     """
-    learner, before, gathered = epoch.learner, epoch.before, epoch.gathered
+    learner, gathered = epoch.learner, epoch.gathered
     assert isinstance(learner, Geometry), "rule matched needs the geometry of a gradient learner"
     change, workers = gathered.total(), gathered.workers
     shared = np.flatnonzero(workers > 1)
-    q, before, workers = change[shared, 1], before[shared], workers[shared]
+    q, workers = change[shared, 1], workers[shared]
+    before = epoch.replica.gather(gathered.rows[shared])
     z, n = before[:, 0].astype(np.float64), before[:, 1].astype(np.float64)
 
     def total(name: str) -> Floats:
@@ -259,7 +268,7 @@ def _matched(epoch: _Epoch) -> Values:
 def _max(epoch: _Epoch) -> Values:
     """θ' = max(θ, v_1, …, v_N), element by element, of what the workers saw."""
     gathered = epoch.gathered
-    return largest_pieces(gathered.indices, gathered.pieces, np.empty_like(epoch.before))
+    return largest_pieces(gathered.indices, gathered.pieces, epoch.empty())
 
 
 def _replace(epoch: _Epoch) -> Values:
@@ -269,14 +278,14 @@ def _replace(epoch: _Epoch) -> Values:
     refusal would end the job at the same events again and again; the order is the same in a replay.
     """
     gathered = epoch.gathered
-    return last_pieces(gathered.indices, gathered.pieces, np.empty_like(epoch.before))
+    return last_pieces(gathered.indices, gathered.pieces, epoch.empty())
 
 
 def _decay(epoch: _Epoch) -> Values:
     """θ' = θ as of the version's time + the counts of all workers, which are as old as that."""
     learner, gathered = epoch.learner, epoch.gathered
     assert isinstance(learner, Decaying), "rule decay needs a learner whose rows have a time"
-    rows = learner.at(epoch.before, epoch.time_ms)
+    rows = learner.at(epoch.replica.gather(gathered.rows), epoch.time_ms)
     rows[:, 0] += gathered.stat_total("events")
     rows[:, 1] += gathered.stat_total("positives")
     return rows

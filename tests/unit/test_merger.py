@@ -241,6 +241,18 @@ def test_a_merged_value_that_is_not_finite_is_not_prepared() -> None:
     assert store.head() == 1
 
 
+def test_handed_in_changes_that_overflow_are_refused_and_given_up() -> None:
+    store = create_store("memory:", SPEC)
+    merger = Merger(store, "events")
+    merger.start("1" * 32, 0)
+    half = {"ctr.zn": Changes(np.array([3], np.uint32), np.full((1, 2), 2e38, np.float32))}
+    merger.prepare(half, Span(0, 0, 1), 5)
+    with pytest.raises(MergeError, match=r"ctr\.zn, .* row 3 would become \[inf, inf\]"):
+        merger.prepare(half, Span(0, 1, 2), 5)
+    merger.forget()
+    merger.prepare(half, Span(0, 0, 1), 5)
+
+
 def test_handed_in_changes_are_checked_before_they_are_staged() -> None:
     store = create_store("memory:", SPEC)
     merger = Merger(store, "events")

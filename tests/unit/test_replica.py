@@ -20,7 +20,7 @@ from strandline.manifest import Manifest
 from strandline.replica import Replica
 from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store
-from strandline.tables import Parameters, apply_change, apply_changes
+from strandline.tables import Parameters, apply_changes
 from strandline.transaction import Stream, open_stream
 from tests.peak_learner import Peak
 from tests.streams import CLICKS
@@ -130,7 +130,7 @@ def learn(replica: Replica[int], made: ModelChanges, whole: Collection[str]) -> 
         else:
             before = replica.local[name].gather(change.rows)
             told[name] = done = TableDelta(change.rows, change.values, {}, before)
-        apply_change(replica.local[name], done)
+        apply_changes(replica.local, [{name: done}])
     return told
 
 

@@ -23,7 +23,7 @@ def values_of(schema: TableSchema, *values: tuple[int, ...]) -> np.ndarray[Any, 
     return np.array(values, schema.value_dtype).reshape(len(values), schema.width)
 
 
-Steps = list[tuple[bool, dict[int, tuple[int, int]]]]
+Steps = list[tuple[str, dict[int, tuple[int, int]]]]
 
 
 @pytest.mark.parametrize("schema", [DENSE, SPARSE], ids=["dense", "sparse"])
@@ -31,7 +31,7 @@ Steps = list[tuple[bool, dict[int, tuple[int, int]]]]
 @given(
     steps=st.lists(
         st.tuples(
-            st.booleans(),
+            st.sampled_from(["assign", "add", "fetch_add"]),
             st.dictionaries(
                 st.integers(0, 63), st.tuples(st.integers(-9, 9), st.integers(-9, 9)), max_size=40
             ),
@@ -44,13 +44,16 @@ def test_a_table_is_a_dictionary_of_its_rows(schema: TableSchema, steps: Steps) 
     # The sparse table's ids are spread over the 64 bits.
     spread = 1 if schema.row_count else 2**58 - 1
     expected: dict[int, tuple[int, int]] = {}
-    for assigning, changes in steps:
+    for step, changes in steps:
         ordered = sorted((row * spread, change) for row, change in changes.items())
         rows = rows_of(schema, *(row for row, _ in ordered))
         values = values_of(schema, *(change for _, change in ordered))
-        (table.assign if assigning else table.add)(rows, values)
+        fetched = getattr(table, step)(rows, values)
+        if step == "fetch_add":
+            before = [expected.get(row, (0, 0)) for row, _ in ordered]
+            assert list(map(tuple, fetched.tolist())) == before
         for row, (a, b) in ordered:
-            old = (0, 0) if assigning else expected.get(row, (0, 0))
+            old = (0, 0) if step == "assign" else expected.get(row, (0, 0))
             expected[row] = (old[0] + a, old[1] + b)
     asked = rows_of(schema, *(row * spread for row in reversed(range(64))))
     found = {int(r): tuple(v) for r, v in zip(asked, table.gather(asked).tolist(), strict=True)}

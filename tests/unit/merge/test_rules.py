@@ -13,10 +13,18 @@ from strandline.changes import Changes, TableDelta, Values
 from strandline.errors import MergeError
 from strandline.learners.counts import Counts
 from strandline.learners.ftrl import Ftrl
-from strandline.merge import ONE_STREAM, OPERATIONS, Part, compose, merge_table
+from strandline.merge import (
+    ONE_STREAM,
+    OPERATIONS,
+    Merging,
+    Part,
+    check_merged,
+    compose,
+    merge_table,
+)
 from strandline.merge.rules import sum_share
 from strandline.spec import CountsSpec, FtrlSpec, SklearnSpec
-from strandline.tables import DenseTable, SparseTable, TableSchema, apply_changes
+from strandline.tables import DenseTable, SparseTable, Table, TableSchema, apply_changes
 from tests.oracles.merge import (
     RowPart,
     merged_matched,
@@ -55,6 +63,14 @@ def delta_of(rows: dict[int, RowColumns]) -> TableDelta:
             "start": np.array([rows[r][5] for r in ordered], np.float32),
         },
     )
+
+
+def merge_and_check(
+    learner: Merging, schema: TableSchema, replica: Table, parts: list[Part], events: int
+) -> None:
+    """Merge, and check what comes of it, as a merger does."""
+    merged = merge_table(learner, schema, replica, parts, events)
+    check_merged(schema, learner.rules[schema.name], merged, replica.gather(merged.rows))
 
 
 def counts_delta(rows: dict[int, tuple[int, int]]) -> TableDelta:
@@ -232,7 +248,7 @@ def test_a_value_that_is_not_finite_fails_the_merge(rule: str, bad: float) -> No
     replica = DenseTable(schema, np.full((8, 2), 3e38, np.float32))
     parts = [Part(i, 1, delta_of({2: (bad, bad, bad, 1, 1, 0)})) for i in range(2)]
     with pytest.raises(MergeError, match=r"ctr\.zn, rule .*row 2 would become"):
-        merge_table(learner, schema, replica, parts, 2)
+        merge_and_check(learner, schema, replica, parts, 2)
 
 
 def test_counts_beyond_int64_fail_the_merge_instead_of_wrapping() -> None:
@@ -247,7 +263,7 @@ def test_counts_beyond_int64_fail_the_merge_instead_of_wrapping() -> None:
     replica = SparseTable(schema)
     replica.add(full.rows, full.values)
     with pytest.raises(MergeError, match="row 3"):
-        merge_table(learner, schema, replica, parts[1:], 1)
+        merge_and_check(learner, schema, replica, parts[1:], 1)
 
 
 def test_no_parts_change_nothing() -> None:
@@ -340,7 +356,7 @@ def test_a_largest_or_last_value_that_is_not_finite_fails_the_merge(
     learner = Declared({schema.name: "max" if schema is PEAK else "replace"})
     parts = [Part(0, 1, seen({3: (bad, 1)})), Part(1, 1, seen({4: (1, 1)}))]
     with pytest.raises(MergeError, match="row 3 would become"):
-        merge_table(learner, schema, SparseTable(schema), parts, 2)
+        merge_and_check(learner, schema, SparseTable(schema), parts, 2)
 
 
 def test_large_integers_of_max_tables_do_not_overflow() -> None:
