@@ -229,7 +229,11 @@ def test_the_one_stream_of_a_store_goes_on(broker: Broker, store: Store, topic: 
 
 def blocks(broker: Broker, topic: str, *splits: str) -> list[Block]:
     """Read splits `from:to` of partition 0, 1 …; -2 is earliest."""
-    found = lines("blocks", broker.bootstrap, topic, *splits, runner="SourceRunner")
+    return blocks_at(broker.bootstrap, topic, *splits)
+
+
+def blocks_at(bootstrap: str, topic: str, *splits: str) -> list[Block]:
+    found = lines("blocks", bootstrap, topic, *splits, runner="SourceRunner")
     return [decode_block(bytes.fromhex(line)) for line in found]
 
 
@@ -302,3 +306,19 @@ def test_lag_is_what_has_not_left_the_source_yet(broker: Broker, topic: str) -> 
         to.send(topic, value=b"other", partition=1)
     found = lines("lag", broker.bootstrap, topic, "3:20", "0:20", runner="SourceRunner")
     assert found == ["-1 -1", "7 1", "6 0"]
+
+
+@pytest.mark.parametrize("fetchers", [0, 1, 2])
+def test_every_fetcher_has_a_reader_of_its_own_and_no_consumer_outlives_them(
+    broker: Broker, topic: str, fetchers: int
+) -> None:
+    """The first one opens before any split is there, and is closed if none ever comes."""
+    found = answer("fetchers", broker.bootstrap, topic, str(fetchers), runner="SourceRunner")
+    assert found == f"{fetchers} 0"
+
+
+def test_a_consumer_that_cannot_be_made(topic: str) -> None:
+    """Its fetcher learns why, and nothing waits for ever."""
+    with pytest.raises(AssertionError, match="Invalid url in bootstrap.servers: nowhere"):
+        blocks_at("nowhere", topic, "0:10")
+    assert answer("fetchers", "nowhere", topic, "1", runner="SourceRunner") == "1 0"

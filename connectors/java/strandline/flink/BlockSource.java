@@ -3,7 +3,6 @@ package strandline.flink;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
-import java.util.function.Supplier;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.connector.source.Boundedness;
@@ -17,7 +16,6 @@ import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.source.reader.RecordEmitter;
 import org.apache.flink.connector.base.source.reader.SingleThreadMultiplexSourceReaderBase;
 import org.apache.flink.connector.base.source.reader.SourceReaderOptions;
-import org.apache.flink.connector.base.source.reader.splitreader.SplitReader;
 import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumState;
 import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumStateSerializer;
 import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumerator;
@@ -100,7 +98,7 @@ public final class BlockSource
         Configuration options = new Configuration();
         options.set(SourceReaderOptions.ELEMENT_QUEUE_CAPACITY, FETCHES_QUEUED);
         return new Reader(
-                () -> new BlockSplitReader(properties, context, metrics),
+                new BlockSplitReaders(properties, settings.topic(), context, metrics),
                 metrics,
                 options,
                 context);
@@ -135,15 +133,26 @@ public final class BlockSource
     private static final class Reader
             extends SingleThreadMultiplexSourceReaderBase<
                     Block, byte[], KafkaPartitionSplit, KafkaPartitionSplitState> {
+        private final BlockSplitReaders readers;
         private final LagMetrics metrics;
 
         Reader(
-                Supplier<SplitReader<Block, KafkaPartitionSplit>> readers,
+                BlockSplitReaders readers,
                 LagMetrics metrics,
                 Configuration options,
                 SourceReaderContext context) {
             super(readers, emitter(metrics), options, context);
+            this.readers = readers;
             this.metrics = metrics;
+        }
+
+        @Override
+        public void close() throws Exception {
+            try {
+                super.close();
+            } finally {
+                readers.close();
+            }
         }
 
         private static RecordEmitter<Block, byte[], KafkaPartitionSplitState> emitter(

@@ -1,6 +1,7 @@
 package strandline.flink;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -10,15 +11,20 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.Queue;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
 import org.apache.flink.connector.base.source.reader.splitreader.SplitReader;
 import org.apache.flink.connector.base.source.reader.splitreader.SplitsChange;
-import org.apache.flink.connector.kafka.source.metrics.KafkaSourceReaderMetrics;
 import org.apache.flink.connector.kafka.source.reader.KafkaPartitionSplitReader;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.KafkaException;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Joins the records of each fetch into blocks, in the fetcher's thread, so that neither Flink's
@@ -38,18 +44,47 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.OffsetOut
 final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> {
     static final int BLOCK_BYTES = 1 << 20;
 
-    private final KafkaPartitionSplitReader inner;
-    private final Map<String, Long> next = new HashMap<>();
+    private static final Logger LOGGER = LoggerFactory.getLogger(BlockSplitReader.class);
 
+    /** How long connecting may take before the fetcher gets the consumer as it is. */
+    private static final Duration CONNECT = Duration.ofSeconds(1);
+
+    private final CompletableFuture<Void> opening;
+    private final Map<String, Long> next = new HashMap<>();
+    private volatile KafkaPartitionSplitReader inner; // from when opening is done
+
+    /** Opens the consumer in a thread of its own; what is called next waits for it. */
     BlockSplitReader(
-            Properties properties, SourceReaderContext context, KafkaSourceReaderMetrics metrics) {
-        inner = new KafkaPartitionSplitReader(properties, context, metrics);
+            Properties properties, String topic, SourceReaderContext context, LagMetrics metrics) {
+        opening = CompletableFuture.runAsync(
+                () -> {
+                    inner = new KafkaPartitionSplitReader(properties, context, metrics);
+                    connect(metrics.consumer, topic);
+                },
+                task -> new Thread(task, "Source Opener").start());
+    }
+
+    /**
+     * Meets the topic's brokers before there is anything to fetch: a JVM that has just started
+     * takes longer to load what that needs than the brokers to answer.
+     */
+    private static void connect(KafkaConsumer<?, ?> consumer, String topic) {
+        try {
+            consumer.endOffsets(
+                    consumer.partitionsFor(topic, CONNECT).stream()
+                            .map(at -> new TopicPartition(at.topic(), at.partition()))
+                            .toList(),
+                    CONNECT);
+        } catch (KafkaException e) {
+            LOGGER.info("not connected ahead of the first fetch: {}", e.toString());
+        }
     }
 
     @Override
     public RecordsWithSplitIds<Block> fetch() throws IOException {
         RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>> fetched;
         try {
+            opening.join();
             fetched = inner.fetch();
         } catch (OffsetOutOfRangeException e) {
             throw Fatal.because("retention",
@@ -76,23 +111,29 @@ final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> 
                 next.put(split.splitId(), split.getStartingOffset());
             }
         }
+        opening.join();
         inner.handleSplitsChanges(change);
     }
 
     @Override
     public void wakeUp() {
+        opening.join();
         inner.wakeUp();
     }
 
     @Override
     public void pauseOrResumeSplits(
             Collection<KafkaPartitionSplit> pause, Collection<KafkaPartitionSplit> resume) {
+        opening.join();
         inner.pauseOrResumeSplits(pause, resume);
     }
 
     @Override
     public void close() throws Exception {
-        inner.close();
+        opening.handle((done, failed) -> null).join();
+        if (inner != null) { // else there is no consumer, and whoever needed it was told
+            inner.close();
+        }
     }
 
     /** Blocks of the fetch's current split. One event may be larger than a block should be. */

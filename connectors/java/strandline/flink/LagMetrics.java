@@ -24,7 +24,8 @@ final class LagMetrics extends KafkaSourceReaderMetrics {
     private final Map<Integer, Long> ends = new ConcurrentHashMap<>();
     private final Map<Integer, Long> positions = new ConcurrentHashMap<>();
     private final Set<Integer> shown = ConcurrentHashMap.newKeySet();
-    private KafkaConsumer<?, ?> consumer;
+    /** The consumer made last. */
+    KafkaConsumer<?, ?> consumer;
 
     LagMetrics(SourceReaderMetricGroup group) {
         super(group);

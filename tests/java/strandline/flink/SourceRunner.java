@@ -1,18 +1,24 @@
 package strandline.flink;
 
 import java.io.PrintStream;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import javax.management.ObjectName;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
+import org.apache.flink.connector.base.source.reader.splitreader.SplitReader;
 import org.apache.flink.connector.base.source.reader.splitreader.SplitsAddition;
 import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumerator.PartitionOffsetsRetrieverImpl;
 import org.apache.flink.connector.kafka.source.split.KafkaPartitionSplit;
@@ -29,11 +35,13 @@ public final class SourceRunner {
     private static final PrintStream OUT =
             new PrintStream(System.out, true, StandardCharsets.US_ASCII);
 
+    private static final Context CONTEXT = new Context();
+
     private SourceRunner() {}
 
     /**
      * open STORE BOOTSTRAP TOPIC SUBMISSION FROM PARTITIONS ONE_STREAM.. | (blocks | lag) BOOTSTRAP
-     * TOPIC FROM:TO..
+     * TOPIC FROM:TO.. | fetchers BOOTSTRAP TOPIC COUNT
      */
     public static void main(String[] args) throws Exception {
         try {
@@ -42,6 +50,10 @@ public final class SourceRunner {
                 JobSettings settings =
                         settings(args[1], args[2], args[3], args[4], args[5], oneStream);
                 open(settings, Integer.parseInt(args[6]));
+            } else if (args[0].equals("fetchers")) {
+                JobSettings settings =
+                        settings("/", args[1], args[2], "0".repeat(32), "earliest", List.of());
+                fetchers(settings, Integer.parseInt(args[3]));
             } else {
                 JobSettings settings =
                         settings("/", args[1], args[2], "0".repeat(32), "earliest", List.of());
@@ -97,10 +109,8 @@ public final class SourceRunner {
     /** Prints every block of the splits in hexadecimal, a line each, until all splits ended. */
     private static void blocks(JobSettings settings, List<KafkaPartitionSplit> splits)
             throws Exception {
-        Context context = new Context();
-        LagMetrics metrics = new LagMetrics(context.metrics);
-        try (BlockSplitReader reader =
-                new BlockSplitReader(settings.kafkaProperties(), context, metrics)) {
+        LagMetrics metrics = new LagMetrics(CONTEXT.metrics);
+        try (BlockSplitReader reader = reader(settings, metrics)) {
             reader.handleSplitsChanges(new SplitsAddition<>(splits));
             Map<String, KafkaPartitionSplit> unfinished = new HashMap<>();
             splits.forEach(split -> unfinished.put(split.splitId(), split));
@@ -121,10 +131,8 @@ public final class SourceRunner {
     /** Prints each split's lag: before the first fetch, after it, and one event later. */
     private static void lag(JobSettings settings, List<KafkaPartitionSplit> splits)
             throws Exception {
-        Context context = new Context();
-        LagMetrics metrics = new LagMetrics(context.metrics);
-        try (BlockSplitReader reader =
-                new BlockSplitReader(settings.kafkaProperties(), context, metrics)) {
+        LagMetrics metrics = new LagMetrics(CONTEXT.metrics);
+        try (BlockSplitReader reader = reader(settings, metrics)) {
             reader.handleSplitsChanges(new SplitsAddition<>(splits));
             lags(metrics, splits);
             for (KafkaPartitionSplit split : splits) {
@@ -137,6 +145,34 @@ public final class SourceRunner {
             }
             lags(metrics, splits);
         }
+    }
+
+    /** Prints how many readers as many fetchers get, and how many consumers outlive them. */
+    private static void fetchers(JobSettings settings, int count) throws Exception {
+        LagMetrics metrics = new LagMetrics(CONTEXT.metrics);
+        BlockSplitReaders readers = new BlockSplitReaders(
+                settings.kafkaProperties(), settings.topic(), CONTEXT, metrics);
+        Set<Object> got = Collections.newSetFromMap(new IdentityHashMap<>());
+        for (int i = 0; i < count; i++) {
+            try (SplitReader<Block, KafkaPartitionSplit> reader = readers.get()) {
+                got.add(reader);
+            }
+        }
+        readers.close();
+        for (Thread thread : Thread.getAllStackTraces().keySet()) {
+            if (thread.getName().equals("Source Opener")) {
+                thread.join(); // there is none if what it opened is closed
+            }
+        }
+        ObjectName consumers = new ObjectName("kafka.consumer:type=app-info,*");
+        Set<ObjectName> left =
+                ManagementFactory.getPlatformMBeanServer().queryNames(consumers, null);
+        OUT.println(got.size() + " " + left.size());
+    }
+
+    private static BlockSplitReader reader(JobSettings settings, LagMetrics metrics) {
+        return new BlockSplitReader(
+                settings.kafkaProperties(), settings.topic(), CONTEXT, metrics);
     }
 
     private static void lags(LagMetrics metrics, List<KafkaPartitionSplit> splits) {
