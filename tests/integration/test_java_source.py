@@ -319,6 +319,6 @@ def test_every_fetcher_has_a_reader_of_its_own_and_no_consumer_outlives_them(
 
 def test_a_consumer_that_cannot_be_made(topic: str) -> None:
     """Its fetcher learns why, and nothing waits for ever."""
-    with pytest.raises(AssertionError, match="Invalid url in bootstrap.servers: nowhere"):
+    with pytest.raises(AssertionError, match=r"Invalid url in bootstrap.servers: nowhere"):
         blocks_at("nowhere", topic, "0:10")
     assert answer("fetchers", "nowhere", topic, "1", runner="SourceRunner") == "1 0"

@@ -53,7 +53,7 @@ final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> 
     private final Map<String, Long> next = new HashMap<>();
     private volatile KafkaPartitionSplitReader inner; // from when opening is done
 
-    /** Opens the consumer in a thread of its own; what is called next waits for it. */
+    /** Opens the consumer in a thread of its own; {@link #handleSplitsChanges} waits for it. */
     BlockSplitReader(
             Properties properties, String topic, SourceReaderContext context, LagMetrics metrics) {
         opening = CompletableFuture.runAsync(
@@ -84,7 +84,6 @@ final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> 
     public RecordsWithSplitIds<Block> fetch() throws IOException {
         RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>> fetched;
         try {
-            opening.join();
             fetched = inner.fetch();
         } catch (OffsetOutOfRangeException e) {
             throw Fatal.because("retention",
@@ -111,20 +110,18 @@ final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> 
                 next.put(split.splitId(), split.getStartingOffset());
             }
         }
-        opening.join();
+        opening.join(); // a fetcher's first call
         inner.handleSplitsChanges(change);
     }
 
     @Override
     public void wakeUp() {
-        opening.join();
         inner.wakeUp();
     }
 
     @Override
     public void pauseOrResumeSplits(
             Collection<KafkaPartitionSplit> pause, Collection<KafkaPartitionSplit> resume) {
-        opening.join();
         inner.pauseOrResumeSplits(pause, resume);
     }
 

@@ -49,6 +49,12 @@ final class LagMetrics extends KafkaSourceReaderMetrics {
         }
     }
 
+    /** Called for each record. */
+    @Override
+    public void recordCurrentOffset(TopicPartition at, long offset) {
+        // Two lookups: once per poll is enough.
+    }
+
     /** Called after each poll. */
     @Override
     public void updateNumBytesInCounter() {
@@ -57,6 +63,7 @@ final class LagMetrics extends KafkaSourceReaderMetrics {
             OptionalLong unread = consumer.currentLag(at);
             if (unread.isPresent()) {
                 long position = consumer.position(at);
+                super.recordCurrentOffset(at, position - 1);
                 positions.putIfAbsent(at.partition(), position);
                 ends.put(at.partition(), position + unread.getAsLong());
             }
