@@ -1,6 +1,6 @@
 """Where a worker's time goes: nanoseconds of processor time per event and stage, on one core.
 
-Blocks of 1 MiB as the source sends them go through a worker on a store in memory. `worker` is all
+Blocks of 2 MiB as the source sends them go through a worker on a store in memory. `worker` is all
 of it for a block; `block`, `decode`, `learn` and `sums` are its parts, `scan` is the part of
 `decode` in compiled code; `mark` makes the delta and takes it into the worker's own state,
 `encode` writes it for the wire. `plain` is the decoder that rows which the kernel leaves go to,
@@ -35,7 +35,7 @@ from strandline.worker import Worker
 from strandline_flink import wire
 from strandline_flink.dev.events import EventStream, clicks_spec
 
-BLOCK_BYTES: Final = 1 << 20
+BLOCK_BYTES: Final = 2 << 20
 STAGES: Final = ("block", "scan", "decode", "learn", "sums", "worker", "mark", "encode", "plain")
 
 

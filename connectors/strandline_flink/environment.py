@@ -21,7 +21,7 @@ CHECKPOINT_TIMEOUT: Final = "120 s"
 # A failed checkpoint is retried with the next one: a slow store is no reason to start over.
 FAILED_CHECKPOINTS_MAX: Final = 1000
 RESTARTS_MAX: Final = 10
-# Elements that wait for a Python process, as files in memory: blocks of up to 1 MiB.
+# Elements that wait for a Python process, as files in memory: blocks of up to 2 MiB.
 BUNDLE_ELEMENTS_MAX: Final = 8
 
 

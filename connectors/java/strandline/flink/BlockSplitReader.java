@@ -42,7 +42,7 @@ import org.slf4j.LoggerFactory;
  * records of a partition in order of offset and none at or after the split's stopping offset.
  */
 final class BlockSplitReader implements SplitReader<Block, KafkaPartitionSplit> {
-    static final int BLOCK_BYTES = 1 << 20;
+    static final int BLOCK_BYTES = 2 << 20;
 
     private static final Logger LOGGER = LoggerFactory.getLogger(BlockSplitReader.class);
 
