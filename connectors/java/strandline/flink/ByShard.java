@@ -7,8 +7,7 @@ import org.apache.flink.api.java.functions.KeySelector;
  * Sends what workers emit to the merger of the shard that it names.
  *
  * <p>A delta and the key of one have their shard's index in the byte after their kind, a START in
- * its JSON. A fatal error
- * is nobody's in particular: any way leads to the sink.
+ * its JSON. A fatal error is nobody's in particular: any way leads to the sink.
  */
 public final class ByShard implements Partitioner<Integer>, KeySelector<byte[], Integer> {
     private static final long serialVersionUID = 1L;
