@@ -102,8 +102,7 @@ class Merger:
         ]
         self._waiting = {}
         moves, time_ms = join_moves(deltas), newest_time_ms(deltas)
-        if self._replica is not None:
-            self._replica.catch_up(self._contained, self._held)
+        self._catch_up()
         begun_ns = perf_counter_ns()
         changes = self._merge(deltas, time_ms)
         merged_ns = perf_counter_ns()
@@ -134,6 +133,7 @@ class Merger:
         assert self._shard == WHOLE, "changes that are handed in are not split"
         data = self._encode(changes, (move,))
         read = DeltaFile.decode(data, self._schemas).changes  # raises what readers would
+        self._catch_up()
         files = self._stage(read, (move,), {}, time_ms)
         prepared = prepared_from(self._run, self._start, [], files)
         return structs.replace(prepared, moves=(move,), time_ms=time_ms)
@@ -143,6 +143,10 @@ class Merger:
         self._waiting = {}
         if self._replica is not None:
             self._replica.drop(lambda _: True)
+
+    def _catch_up(self) -> None:
+        if self._replica is not None:
+            self._replica.catch_up(self._contained, self._held)
 
     def _merge(self, deltas: Sequence[WorkerDelta], time_ms: int) -> ModelChanges:
         learned = [delta for delta in deltas if delta.learned]
