@@ -64,6 +64,9 @@ class Merger:
         self.times = CutTimes()
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
+        self._rules = {
+            name: rule for each in self._learners.values() for name, rule in each.rules.items()
+        }
         self._run, self._start = "", 0
         self._replica: Replica[str] | None = None
         self._waiting: dict[int, list[WorkerDelta]] = {}
@@ -185,9 +188,8 @@ class Merger:
         )
         self._replica.push(ref.sha256, changed)
         before = self._replica.pending[-1].before
-        for learner in self._learners.values():
-            for name in learner.rules.keys() & changed.keys():
-                check_merged(self._schemas[name], learner.rules[name], changed[name], before[name])
+        for name, change in changed.items():
+            check_merged(self._schemas[name], self._rules[name], change, before[name])
         return [entry]
 
     def _encode(self, changes: Mapping[str, Changes], moves: Sequence[Span]) -> bytes:
