@@ -64,6 +64,9 @@ class Merger:
         self.times = CutTimes()
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
+        self._rules = {
+            name: rule for each in self._learners.values() for name, rule in each.rules.items()
+        }
         self._run, self._start = "", 0
         self._replica: Replica[str] | None = None
         self._waiting: dict[int, list[WorkerDelta]] = {}
@@ -102,8 +105,7 @@ class Merger:
         ]
         self._waiting = {}
         moves, time_ms = join_moves(deltas), newest_time_ms(deltas)
-        if self._replica is not None:
-            self._replica.catch_up(self._contained, self._held)
+        self._catch_up()
         begun_ns = perf_counter_ns()
         changes = self._merge(deltas, time_ms)
         merged_ns = perf_counter_ns()
@@ -134,6 +136,7 @@ class Merger:
         assert self._shard == WHOLE, "changes that are handed in are not split"
         data = self._encode(changes, (move,))
         read = DeltaFile.decode(data, self._schemas).changes  # raises what readers would
+        self._catch_up()
         files = self._stage(read, (move,), {}, time_ms)
         prepared = prepared_from(self._run, self._start, [], files)
         return structs.replace(prepared, moves=(move,), time_ms=time_ms)
@@ -143,6 +146,10 @@ class Merger:
         self._waiting = {}
         if self._replica is not None:
             self._replica.drop(lambda _: True)
+
+    def _catch_up(self) -> None:
+        if self._replica is not None:
+            self._replica.catch_up(self._contained, self._held)
 
     def _merge(self, deltas: Sequence[WorkerDelta], time_ms: int) -> ModelChanges:
         learned = [delta for delta in deltas if delta.learned]
@@ -181,9 +188,8 @@ class Merger:
         )
         self._replica.push(ref.sha256, changed)
         before = self._replica.pending[-1].before
-        for learner in self._learners.values():
-            for name in learner.rules.keys() & changed.keys():
-                check_merged(self._schemas[name], learner.rules[name], changed[name], before[name])
+        for name, change in changed.items():
+            check_merged(self._schemas[name], self._rules[name], change, before[name])
         return [entry]
 
     def _encode(self, changes: Mapping[str, Changes], moves: Sequence[Span]) -> bytes:

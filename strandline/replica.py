@@ -100,17 +100,16 @@ class Replica(Generic[Key]):
         assert manifest.version == self.version + 1, (manifest.version, self.version)
         gone = [own.key for own in self.pending if contained(own.key)]
         oldest = self.pending[: len(gone)]
-        first = [own.key for own in oldest] == gone
-        if not (first and gone and gone == list(held)):
+        in_order = [own.key for own in oldest] == gone
+        if not (gone and in_order and gone == list(held)):
             files = read_changes(self._store, manifest, self._schemas, self._shard)
-            if not (first and _are_same(files, oldest)):
+            if not (in_order and _are_same(files, oldest)):
                 kept = self._take_back()
                 apply_changes(self.local, files)
                 apply_changes(self._copies, [_only(changes, self._whole) for changes in files])
                 self._push_again([own for own in kept if own.key not in gone])
-                oldest = []
         self.version = manifest.version
-        del self.pending[: len(oldest)]
+        self.pending = [own for own in self.pending if own.key not in gone]
 
     def catch_up(
         self,

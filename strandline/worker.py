@@ -177,7 +177,8 @@ class Worker:
         whose only delta was learned by this worker is that delta, where rules leave it as it is.
         """
         body = manifest.body
-        if not (self._as_it_is and isinstance(body, TrainBody)):
+        own = self._as_it_is and manifest.stream == self._stream
+        if not (own and isinstance(body, TrainBody)):
             return []
         learned = [delta.seq for delta in body.deltas if delta.learned]
         cuts = [file.seqs for file in body.files if file.shards == 1]

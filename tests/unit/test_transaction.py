@@ -9,6 +9,7 @@ import pytest
 from strandline.changes import Changes
 from strandline.errors import (
     DeltaDamaged,
+    MergeError,
     Rival,
     SourceRecreated,
     StoreUnavailable,
@@ -254,6 +255,30 @@ def test_changes_of_a_learner_that_stood_on_another_version_are_added_to_the_row
     mine, published = replica.local["ctr.zn"], open_model(store)._parameters["ctr.zn"]
     for one, other in zip(mine.items(), published.items(), strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
+
+
+def test_handed_in_changes_that_overflow_are_refused_again_and_again() -> None:
+    """By the rows as published, not as a merger met them before what was given up."""
+    store = create_store("memory:", SPEC)
+    streams = [open_stream(store, name) for name in ("one", "other")]
+    half = {"ctr.zn": Changes(np.array([3], np.uint32), np.full((1, 2), 2e38, np.float32))}
+    with streams[0].begin() as transaction:
+        transaction.prepare(half)
+    for stream in streams * 2:
+        with pytest.raises(MergeError, match="row 3 would become"), stream.begin() as transaction:
+            transaction.prepare(half)
+    assert store.head() == 3, "two opens and one commit"
+
+
+def test_what_is_handed_in_is_pending_until_it_is_published_and_no_longer() -> None:
+    stream = open_stream(create_store("memory:", SPEC), "backfill")
+    for row in range(3):
+        change = Changes(np.array([row], np.uint32), np.ones((1, 2), np.float32))
+        with stream.begin() as transaction:
+            transaction.prepare({"ctr.zn": change})
+        replica = stream._merger._replica
+        assert replica is not None
+        assert len(replica.pending) == 1
 
 
 def test_changes_that_do_not_fit_the_spec_are_refused() -> None:
