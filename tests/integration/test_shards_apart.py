@@ -119,13 +119,14 @@ def test_taskmanager_is_killed_when_one_shard_is_prepared_and_the_other_is_not(
     """The prepared part belongs to a checkpoint that never completes: its events come again."""
     with live_run(broker, "killed-apart", tmp_path, *options(cluster)) as run:
         before = restored_opens(run.store)
-        for victim in list(cluster.taskmanagers):
+        for victim in cluster.taskmanagers * PULSES:
             with frozen(psutil.Process(victim.pid)):
                 time.sleep(FROZEN_S)
                 if staged_apart(run):
                     victim.kill()
                     victim.wait()
                     break
+            run.wait_for_more(1)
         assert victim.poll() is not None, "no shard was prepared alone"
         cluster.taskmanagers.remove(victim)
         cluster.start_taskmanager()
