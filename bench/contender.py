@@ -15,8 +15,10 @@ _REAPER: Final = """
 import ctypes, os, signal, subprocess, sys
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 prctl = ctypes.CDLL(None).prctl
+end_with_parent = lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+end_with_parent()
 prctl(PR_SET_CHILD_SUBREAPER, 1)
-code = subprocess.call(sys.argv[1:], preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+code = subprocess.call(sys.argv[1:], preexec_fn=end_with_parent)
 while True:
     try:
         os.wait()

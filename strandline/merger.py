@@ -149,7 +149,7 @@ class Merger:
 
     def _catch_up(self) -> None:
         if self._replica is not None:
-            self._replica.catch_up(self._contained, self._held)
+            self._replica.catch_up(self._contained, self._verbatim)
 
     def _merge(self, deltas: Sequence[WorkerDelta], time_ms: int) -> ModelChanges:
         learned = [delta for delta in deltas if delta.learned]
@@ -201,7 +201,7 @@ class Merger:
         body = manifest.body
         return isinstance(body, TrainBody) and any(file.sha256 == sha256 for file in body.files)
 
-    def _held(self, manifest: Manifest) -> list[str]:
+    def _verbatim(self, manifest: Manifest) -> list[str]:
         return digests_of(manifest, self._shard)
 
 

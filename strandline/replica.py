@@ -42,7 +42,7 @@ class Replica(Generic[Key]):
 
     A worker's keys are its seqs, a merger's the digests of its files. What a version has of them
     is their owner's to say: `contained` are those whose changes are in the version, in whatever
-    form; `held` those that its files hold as they are, one change each and nothing else, in the
+    form; `verbatim` those that its files hold as they are, one change each and nothing else, in the
     files' order, or none if anything else is in a file.
 
     Parameters
@@ -89,19 +89,19 @@ class Replica(Generic[Key]):
             self._push_again([own for own in kept if not gone(own.key)])
 
     def adopt(
-        self, manifest: Manifest, contained: Callable[[Key], bool], held: Sequence[Key]
+        self, manifest: Manifest, contained: Callable[[Key], bool], verbatim: Sequence[Key]
     ) -> None:
         """Take up the version after this one; own changes that it contains are pending no more.
 
         If the version is the oldest pending changes, `local` stays as it is: the same changes in
-        the same order. Files of `held` changes are not read to know that. Nothing changes if one
-        of the others is missing or damaged.
+        the same order. Files of `verbatim` changes are not read to know that. Nothing changes if
+        one of the others is missing or damaged.
         """
         assert manifest.version == self.version + 1, (manifest.version, self.version)
         gone = [own.key for own in self.pending if contained(own.key)]
         oldest = self.pending[: len(gone)]
         in_order = [own.key for own in oldest] == gone
-        if not (gone and in_order and gone == list(held)):
+        if not (gone and in_order and gone == list(verbatim)):
             files = read_changes(self._store, manifest, self._schemas, self._shard)
             if not (in_order and _are_same(files, oldest)):
                 kept = self._take_back()
@@ -114,7 +114,7 @@ class Replica(Generic[Key]):
     def catch_up(
         self,
         contained: Callable[[Manifest, Key], bool],
-        held: Callable[[Manifest], Sequence[Key]],
+        verbatim: Callable[[Manifest], Sequence[Key]],
     ) -> None:
         """Adopt every version at hand, oldest first, waiting for none.
 
@@ -122,7 +122,7 @@ class Replica(Generic[Key]):
         """
         while (manifest := find_manifest(self._store, self.version + 1)) is not None:
             try:
-                self.adopt(manifest, partial(contained, manifest), held(manifest))
+                self.adopt(manifest, partial(contained, manifest), verbatim(manifest))
             except FileMissing:
                 if not is_covered(self._store, self.version):
                     raise

@@ -151,7 +151,7 @@ class Worker:
             return
         self._marked = False
         try:
-            self._state.catch_up(self._contained, self._held)
+            self._state.catch_up(self._contained, self._verbatim)
         except StoreUnavailable as error:
             _log.warning("worker %d stays at version %d: %s", self._index, self.version, error)
         self._bind()
@@ -170,7 +170,7 @@ class Worker:
         entry = manifest.streams.get(self._stream)
         return entry is not None and entry.run == self._run and self._newest_seq(manifest) >= seq
 
-    def _held(self, manifest: Manifest) -> list[int]:
+    def _verbatim(self, manifest: Manifest) -> list[int]:
         """Return the seqs of own deltas that are the version's files, one each (decision 14).
 
         Every file was merged of one cut and names the newest delta of each worker in it. A cut

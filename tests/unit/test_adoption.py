@@ -69,7 +69,7 @@ def history(spec: Spec, workers: int, shards: int, rng: Random) -> int:
             worker._adopt_after_mark()
             assert_as_the_store_says(worker, spec)
             adopted = range(stood + 1, worker.version + 1)
-            unread += sum(bool(worker._held(read_manifest(job.store, at))) for at in adopted)
+            unread += sum(bool(worker._verbatim(read_manifest(job.store, at))) for at in adopted)
     return unread
 
 

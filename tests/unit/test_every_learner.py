@@ -58,7 +58,7 @@ def test_every_learner_goes_on_while_commits_lag() -> None:
         assert sum(clicked) / len(clicked) > scores.mean() + 0.02
     replica = job.merger._replica
     assert replica is not None
-    replica.catch_up(job.merger._contained, job.merger._held)
+    replica.catch_up(job.merger._contained, job.merger._verbatim)
     folded = parameters_at(store, make_learners(SPEC), store.head())
     for name, table in folded.items():
         for found, expected in zip(replica.local[name].items(), table.items(), strict=True):

@@ -109,7 +109,7 @@ STEPS = st.lists(
                 "push",
                 "adopt",
                 "adopt_own",
-                "adopt_held",
+                "adopt_verbatim",
                 "learn_and_push",
                 "learn_and_reset",
                 "drop",
@@ -166,13 +166,13 @@ def test_local_has_the_bits_of_a_full_rebuild(
                 publish(other, own.changes)
                 replica.catch_up(partial(is_this, own.key, seed % 3 == 0), NONE)
                 assert own not in replica.pending
-            case "adopt_held" if replica.pending:
+            case "adopt_verbatim" if replica.pending:
                 own = replica.pending[seed % 2 * seed % len(replica.pending)]
                 publish(other, own.changes)
-                held = [] if "peak.labels" in own.changes else [own.key]  # published without it
+                verbatim = [] if "peak.labels" in own.changes else [own.key]  # published without it
                 later = seed % 3 == 0
-                with unreadable(store, held == [replica.pending[0].key] and not later):
-                    replica.catch_up(partial(is_this, own.key, later), partial(are, held))
+                with unreadable(store, verbatim == [replica.pending[0].key] and not later):
+                    replica.catch_up(partial(is_this, own.key, later), partial(are, verbatim))
                 assert own not in replica.pending
         assert bits(replica.local) == bits(rebuilt(replica, store)), step
     replica.drop(lambda key: True)

@@ -24,7 +24,7 @@ final class LagMetrics extends KafkaSourceReaderMetrics {
     private final Map<Integer, Long> ends = new ConcurrentHashMap<>();
     private final Map<Integer, Long> positions = new ConcurrentHashMap<>();
     private final Set<Integer> shown = ConcurrentHashMap.newKeySet();
-    /** The consumer made last. */
+    /** The consumer made last, for whoever opens it: the connector keeps it to itself. */
     KafkaConsumer<?, ?> consumer;
 
     LagMetrics(SourceReaderMetricGroup group) {
