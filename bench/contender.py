@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from strandline_flink.children import dying_with_parent
+
 STDERR_CHARS: Final = 4000
 
 # Linux counts the time of a process for the one that waits for it. A process whose parent ended
@@ -15,10 +17,8 @@ _REAPER: Final = """
 import ctypes, os, signal, subprocess, sys
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 prctl = ctypes.CDLL(None).prctl
-end_with_parent = lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-end_with_parent()
 prctl(PR_SET_CHILD_SUBREAPER, 1)
-code = subprocess.call(sys.argv[1:], preexec_fn=end_with_parent)
+code = subprocess.call(sys.argv[1:], preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
 while True:
     try:
         os.wait()
@@ -47,7 +47,7 @@ def run_to_end(
     """
     before_s = _children_cpu_s()
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _REAPER, *command],
+        dying_with_parent([sys.executable, "-I", "-S", "-c", _REAPER, *command]),
         cwd=cwd,
         env=env,
         capture_output=True,
