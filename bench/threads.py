@@ -8,14 +8,15 @@ characters of their names, which is what Linux keeps. The last row is all that t
 processors did meanwhile: the broker, the kernel's own threads and this bench as well.
 """
 
-import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import psutil
 
 from bench.events import SPEC
 from bench.figures import summary
@@ -35,18 +36,9 @@ ROLES: Final = {
     "C1 CompilerThre": "Java's compiler",
     "VM Thread": "garbage collector",
 }
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
-
-class Thread(NamedTuple):
-    """A thread of the job, which may have renamed itself since it was last seen."""
-
-    process: int
-    number: int
-
-
-Sample = dict[Thread | str, tuple[str, float]]
-"""Role and seconds of processor time so far, of each thread and of all processors."""
+Sample = dict[str, tuple[str, float]]
+"""Role and seconds of processor time so far, by thread's number, and of all processors."""
 
 
 def main() -> None:
@@ -80,7 +72,7 @@ def measure(topic: Topic, folder: Path, checkpoint: str) -> dict[str, float]:
     """Learn the topic once; return µs of processor time per event by role."""
     samples: list[tuple[float, Sample]] = []
     stop = threading.Event()
-    ours = set(descendants(os.getpid()))  # the broker's
+    ours = descendants()  # the broker's
 
     def sample() -> None:
         while not stop.wait(SAMPLE_S):
@@ -95,58 +87,41 @@ def measure(topic: Topic, folder: Path, checkpoint: str) -> dict[str, float]:
         stop.set()
         sampler.join()
     reads_s = begun_s + done.start_s
-    first, last = (nearest(samples, at) for at in (reads_s, reads_s + done.speed.seconds))
+    first, last = (seen_by(samples, at) for at in (reads_s, reads_s + done.speed.seconds))
     spent_s = dict.fromkeys((*ROLES.values(), OTHER, ALL), 0.0)
     for thread, (role, seconds) in last.items():
         spent_s[role] += seconds - first.get(thread, (role, 0.0))[1]
     return {role: 1e6 * seconds / topic.events for role, seconds in spent_s.items()}
 
 
-def nearest(samples: list[tuple[float, Sample]], at_s: float) -> Sample:
-    """Return the sample that was taken closest to a time."""
-    return min(samples, key=lambda taken: abs(taken[0] - at_s))[1]
+def seen_by(samples: list[tuple[float, Sample]], at_s: float) -> Sample:
+    """Return what was seen last by a time; a thread that has ended stays as it was."""
+    seen: Sample = {}
+    for taken_s, sample in samples:
+        if taken_s <= at_s + SAMPLE_S / 2:
+            seen |= sample
+    return seen
 
 
-def take_sample(ours: set[int]) -> Sample:
+def take_sample(ours: set[psutil.Process]) -> Sample:
     """Return what all processors used, and the threads of processes below this one but `ours`."""
-    sample: Sample = {ALL: (ALL, processors_s())}
-    for process in set(descendants(os.getpid())) - ours:
-        for number, task in tasks(process):
+    busy = psutil.cpu_times()
+    busy_s = busy.user + busy.nice + busy.system + busy.irq + busy.softirq + busy.steal
+    sample: Sample = {ALL: (ALL, busy_s)}
+    for process in descendants() - ours:
+        for task in Path(f"/proc/{process.pid}/task").glob("*"):
             try:
                 name = (task / "comm").read_text().rstrip("\n")
                 nanoseconds = int((task / "schedstat").read_text().split()[0])
             except OSError:
                 continue  # it has ended
-            sample[Thread(process, number)] = ROLES.get(name, OTHER), nanoseconds / 1e9
+            sample[task.name] = ROLES.get(name, OTHER), nanoseconds / 1e9
     return sample
 
 
-def descendants(process: int) -> Iterator[int]:
-    """Yield the processes below a process."""
-    for _, task in tasks(process):
-        try:
-            children = (task / "children").read_text().split()
-        except OSError:
-            continue  # it has ended
-        for child in map(int, children):
-            yield child
-            yield from descendants(child)
-
-
-def tasks(process: int) -> list[tuple[int, Path]]:
-    """Return the threads of a process and their folders, none if it has ended."""
-    try:
-        return [(int(task.name), task) for task in Path(f"/proc/{process}/task").iterdir()]
-    except OSError:
-        return []
-
-
-def processors_s() -> float:
-    """Return how long all processors together have been busy since the machine started."""
-    user, nice, system, _, _, interrupt, soft, steal, *_ = (
-        int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-    )
-    return (user + nice + system + interrupt + soft + steal) / _TICKS
+def descendants() -> set[psutil.Process]:
+    """Return the processes below this one."""
+    return set(psutil.Process().children(recursive=True))
 
 
 def to_table(found: Mapping[str, Mapping[str, Any]]) -> str:
