@@ -1,14 +1,20 @@
 """The commands this package adds to `strandline`."""
 
+from typing import Final
+
 from strandline.cli.lazy import Add
+
+NEEDS: Final = "strandline[flink]"
+"""A machine that only serves has the library alone, where these commands are listed too."""
 
 
 def register(add: Add) -> None:
     """Add the commands; the entry point of the group `strandline.commands` names this function."""
-    add("run", "strandline_flink.run_command", "Train a model from a Kafka topic.")
-    add("demo", "strandline_flink.demo.command", "See it work, all on this machine.")
+    add("run", "strandline_flink.run_command", "Train a model from a Kafka topic.", needs=NEEDS)
+    add("demo", "strandline_flink.demo.command", "See it work, all on this machine.", needs=NEEDS)
     add(
         "dev",
         "strandline_flink.dev.commands",
         "A broker, a cluster, events: for development and tests.",
+        needs=NEEDS,
     )

@@ -41,7 +41,7 @@ def make_app() -> Commands:
     commands = typer.main.get_command(app)
     assert isinstance(commands, Commands), "the class given above"
     for name, summary in OWN.items():
-        commands.add_lazy(name, f"strandline.cli.{name}", summary)
+        commands.add_lazy(name, f"strandline.cli.{name}", summary, needs="strandline")
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             register = entry.load()
