@@ -27,7 +27,7 @@ from strandline.epoch import Epoch
 from strandline.features import Decoder, PlainDecoder, decoder
 from strandline.learners.ftrl import Ftrl
 from strandline.manifest import OpenKey
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.records import Records
 from strandline.spec import Spec
 from strandline.store import create_store
@@ -105,7 +105,7 @@ def started(spec: Spec) -> Worker:
     run = UUID(int=1).hex
     key = OpenKey(restored=None, submission=run)
     version = append_open(
-        store, "events", run=run, key=key, positions={"0": 0}, source={}, time_ms=1
+        store, Opening("events", run=run, key=key, positions={"0": 0}, source={}, time_ms=1)
     )
     worker = Worker(store, "events", 0)
     worker.start(run, version)

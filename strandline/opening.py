@@ -40,11 +40,28 @@ from strandline.store.chain import manifest_bytes, read_manifest
 class Opening:
     """What a start or a restore wants to state.
 
-    `positions` are the partitions of the source. On a fresh start those that the store knows go
-    on where the store stands, and only the others start as given here; on a restore they are the
-    restored state's and must equal the store's. `one_stream` names tables whose merge rule does not
-    commute: with any of them the store takes no second stream. `topic_again` lets a new stream read
-    a topic that another one reads.
+    Attributes
+    ----------
+    stream
+        The stream's name.
+    run
+        The run that is to hold it: of a fresh start the submission, of a restore the restored one.
+    key
+        What the open is found by.
+    positions
+        The partitions of the source. On a fresh start those that the store knows go on where the
+        store stands, and only the others start as given here; on a restore they are the restored
+        state's and must equal the store's.
+    source
+        What the stream is read from.
+    time_ms
+        When it is made, in ms since 1970.
+    takeover
+        Start even if too many runs took the stream over in the last minute.
+    topic_again
+        Let a new stream read a topic that another one reads.
+    one_stream
+        Tables whose merge rule does not commute: with any of them the store takes no second stream.
     """
 
     stream: str
@@ -90,19 +107,7 @@ def check_topic_free(store: Store, stream: str, source: Callable[[], Mapping[str
         raise refusal
 
 
-def append_open(
-    store: Store,
-    stream: str,
-    *,
-    run: str,
-    key: OpenKey,
-    positions: dict[str, int],
-    source: dict[str, str],
-    time_ms: int,
-    takeover: bool = False,
-    topic_again: bool = False,
-    one_stream: tuple[str, ...] = (),
-) -> int:
+def append_open(store: Store, wanted: Opening) -> int:
     """Append the open, or find that it was appended before; return its version, durable.
 
     Raises
@@ -122,9 +127,6 @@ def append_open(
     TopicTaken
         The stream is new, another one reads the topic `source`, and `topic_again` is not set.
     """
-    wanted = Opening(
-        stream, run, key, positions, source, time_ms, takeover, topic_again, one_stream
-    )
     head = 0
     while True:
         head = store.head(head)
@@ -136,7 +138,7 @@ def append_open(
             store.append(decision.version, manifest_bytes(store, decision.version))
             return decision.version
         _refuse_unreadable(decision.manifest, wanted)
-        _refuse_another_source(read_manifest(store, head).streams.get(stream), wanted)
+        _refuse_another_source(read_manifest(store, head).streams.get(wanted.stream), wanted)
         if store.append(decision.version, decision.manifest):
             return decision.version
 
@@ -156,9 +158,16 @@ def _refuse_another_source(entry: StreamEntry | None, wanted: Opening) -> None:
     """Asked of the very head that the open is made for: another start may have been first."""
     if wanted.key.restored is None and entry is not None and entry.source != wanted.source:
         raise SourceRecreated(
-            f"stream {wanted.stream}: it has read {entry.source} up to {entry.positions}, this is"
-            f" {wanted.source}; go on with the same source, or use a stream of another name"
+            f"stream {wanted.stream}: expected the source it has read so far,"
+            f" {_words(entry.source)}, up to {_words(entry.positions)}; got"
+            f" {_words(wanted.source)}; go on with the same source, or give this one a stream of"
+            " another name"
         )
+
+
+def _words(pairs: Mapping[str, object]) -> str:
+    """Return the pairs as a person reads them."""
+    return ", ".join(f"{key} {value}" for key, value in sorted(pairs.items())) or "none named"
 
 
 def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:

@@ -34,11 +34,11 @@ from strandline.changes import Changes
 from strandline.clock import wall_clock_ms
 from strandline.commit import commit
 from strandline.committable import committable_from
-from strandline.errors import CommitRefused, SourceRecreated, WrongUsage
+from strandline.errors import CommitRefused, WrongUsage
 from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.prepared import Prepared, join_shards
 from strandline.records import Records
 from strandline.store.base import Store
@@ -88,33 +88,22 @@ def open_stream(
     TopicTaken
         If another stream of the store reads the topic, and `topic_again` is not set.
     """
-    origin = dict(source or {})
-    entry = read_manifest(store, store.head()).streams.get(name)
-    if entry is not None and entry.source != origin:
-        raise SourceRecreated(
-            f"stream {name}: expected the source it has read so far, {_words(entry.source)}, up to "
-            f"{_words(entry.positions)}; got {_words(origin)}; go on with the same source, or give "
-            "this one a stream of another name"
-        )
     run = uuid.uuid4().hex
     version = append_open(
         store,
-        name,
-        run=run,
-        key=OpenKey(restored=None, submission=run),
-        positions={str(PARTITION): 0},
-        source=origin,
-        time_ms=clock_ms(),
-        takeover=takeover,
-        topic_again=topic_again,
-        one_stream=one_stream_tables(make_learners(read_spec(store))),
+        Opening(
+            name,
+            run=run,
+            key=OpenKey(restored=None, submission=run),
+            positions={str(PARTITION): 0},
+            source=dict(source or {}),
+            time_ms=clock_ms(),
+            takeover=takeover,
+            topic_again=topic_again,
+            one_stream=one_stream_tables(make_learners(read_spec(store))),
+        ),
     )
     return Stream(store, name, run, version, clock_ms)
-
-
-def _words(pairs: Mapping[str, object]) -> str:
-    """Return the pairs as a person reads them."""
-    return ", ".join(f"{key} {value}" for key, value in sorted(pairs.items())) or "none named"
 
 
 class Stream:

@@ -11,7 +11,7 @@ from strandline.commit import commit
 from strandline.committable import committable_from
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.prepared import Prepared, PreparedShard, join_shards
 from strandline.records import Records as PackedRecords
 from strandline.shards import Shard
@@ -41,13 +41,15 @@ class Job:
         self.block_events = block_events
         self.start = append_open(
             store,
-            stream,
-            run=self.run,
-            key=OpenKey(restored=None, submission=self.run),
-            positions=dict(positions or {str(p): 0 for p in range(workers)}),
-            source={},
-            time_ms=1000 * run,
-            takeover=True,
+            Opening(
+                stream,
+                run=self.run,
+                key=OpenKey(restored=None, submission=self.run),
+                positions=dict(positions or {str(p): 0 for p in range(workers)}),
+                source={},
+                time_ms=1000 * run,
+                takeover=True,
+            ),
         )
         self.entry = read_manifest(store, self.start).streams[stream]
         alone = workers == 1

@@ -15,7 +15,7 @@ from strandline.canonical import sha256_hex
 from strandline.commit import commit
 from strandline.errors import NoStore, StoreDamaged, TopicTaken
 from strandline.manifest import FileRef, OpenBody, OpenKey
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, read_manifest, verify_chain
 from tests.golden.commit_lines import B0, B1, B2, C1, C2, RUN, SOURCE, SPEC, committable, line
@@ -225,7 +225,9 @@ def check_racing_streams_all_commit(harness: Harness) -> None:
     def write(index: int) -> None:
         name, run = f"stream-{index}", f"{index:032x}"
         key = OpenKey(restored=None, submission=run)
-        append_open(store, name, run=run, key=key, positions={"0": 0}, source={}, time_ms=0)
+        append_open(
+            store, Opening(name, run=run, key=key, positions={"0": 0}, source={}, time_ms=0)
+        )
         for epoch in range(epochs):
             before, after = {"0": epoch}, {"0": epoch + 1}
             commit(store, committable(before, after, run=run, stream=name))
@@ -247,7 +249,9 @@ def check_racing_streams_of_one_topic_open_once(harness: Harness) -> None:
         together.wait()
         key = OpenKey(restored=None, submission=run)
         try:
-            append_open(store, name, run=run, key=key, positions={}, source=SOURCE, time_ms=0)
+            append_open(
+                store, Opening(name, run=run, key=key, positions={}, source=SOURCE, time_ms=0)
+            )
         except TopicTaken:
             return False
         return True
@@ -264,13 +268,15 @@ def check_racing_opens_both_land_and_the_later_is_in_force(harness: Harness) -> 
     def take_over(key: OpenKey) -> int:
         return append_open(
             store,
-            "events",
-            run=key.submission,
-            key=key,
-            positions={"0": 0, "1": 0},
-            source=SOURCE,
-            time_ms=0,
-            takeover=True,
+            Opening(
+                "events",
+                run=key.submission,
+                key=key,
+                positions={"0": 0, "1": 0},
+                source=SOURCE,
+                time_ms=0,
+                takeover=True,
+            ),
         )
 
     with ThreadPoolExecutor(THREADS) as pool:

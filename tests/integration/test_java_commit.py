@@ -15,7 +15,7 @@ from strandline.canonical import canonical_json, sha256_hex
 from strandline.commit import commit as commit_in_python
 from strandline.committable import Committable
 from strandline.manifest import INT64_MAX, FileRef, OpenKey
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
@@ -46,12 +46,14 @@ def opened_store(folder: Path) -> Store:
     store = create_store(str(folder / "store"), Spec.parse(SPEC))
     append_open(
         store,
-        "events",
-        run=RUN,
-        key=OpenKey(restored=None, submission=RUN),
-        positions={"0": 0, "10": 0, "9": 0},
-        source={"topic": "clicks"},
-        time_ms=1,
+        Opening(
+            "events",
+            run=RUN,
+            key=OpenKey(restored=None, submission=RUN),
+            positions={"0": 0, "10": 0, "9": 0},
+            source={"topic": "clicks"},
+            time_ms=1,
+        ),
     )
     return store
 

@@ -13,7 +13,7 @@ from kafka.admin import KafkaAdminClient
 from strandline.block import Block
 from strandline.errors import SecondStream, TopicTaken
 from strandline.manifest import OpenKey
-from strandline.opening import append_open, check_one_stream, check_topic_free
+from strandline.opening import Opening, append_open, check_one_stream, check_topic_free
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
@@ -179,12 +179,14 @@ def test_a_stream_that_was_fed_from_a_file(broker: Broker, store: Store, topic: 
     run = uuid.uuid4().hex
     append_open(
         store,
-        "events",
-        run=run,
-        key=OpenKey(restored=None, submission=run),
-        positions={"0": 0},
-        source={"file": "clicks.jsonl"},
-        time_ms=1,
+        Opening(
+            "events",
+            run=run,
+            key=OpenKey(restored=None, submission=run),
+            positions={"0": 0},
+            source={"file": "clicks.jsonl"},
+            time_ms=1,
+        ),
     )
     assert "STRANDLINE[stream_unfit]" in str(start(broker, store, topic))
 

@@ -13,7 +13,7 @@ from strandline.commit import commit
 from strandline.committable import committable_from
 from strandline.errors import SecondStream
 from strandline.manifest import OpenKey
-from strandline.opening import append_open, check_one_stream
+from strandline.opening import Opening, append_open, check_one_stream
 from strandline.prepared import Prepared
 from strandline.store import create_store, read_manifest, verify_chain
 from strandline.store.base import Store
@@ -80,7 +80,7 @@ def writer(store: Store, job: Job) -> Iterator[Writer]:
 
 def take_over(store: Store, run: str = "e" * 32) -> None:
     key = OpenKey(restored=None, submission=run)
-    append_open(store, "events", run=run, key=key, positions={}, source={}, time_ms=0)
+    append_open(store, Opening("events", run=run, key=key, positions={}, source={}, time_ms=0))
 
 
 def test_java_and_python_make_the_same_committables(job: Job, writer: Writer) -> None:

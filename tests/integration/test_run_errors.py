@@ -8,7 +8,7 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from strandline.manifest import OpenKey, TrainBody
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.chain import read_manifest
@@ -40,12 +40,14 @@ def opened_at(run: Run, broker: Broker, topic: str, at: dict[str, int]) -> None:
     store = create_store(run.store_url, Spec.parse(CLICKS))
     append_open(
         store,
-        "events",
-        run=RUN,
-        key=OpenKey(restored=None, submission=RUN),
-        positions=at,
-        source=Topic(broker.bootstrap, topic, KafkaSettings()).source(),
-        time_ms=1,
+        Opening(
+            "events",
+            run=RUN,
+            key=OpenKey(restored=None, submission=RUN),
+            positions=at,
+            source=Topic(broker.bootstrap, topic, KafkaSettings()).source(),
+            time_ms=1,
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from strandline.commit import Create, Mine, commit, compare, decide
 from strandline.committable import Committable
 from strandline.errors import CommitRefused, Gap, Rival, StoreDamaged, Superseded
 from strandline.manifest import FileRef
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.store import MemoryStore, read_manifest, verify_chain
 from strandline.store.base import FileKind
 from tests.golden.commit_lines import (
@@ -201,12 +201,14 @@ def test_after_a_takeover_the_events_are_read_again_from_head() -> None:
     wanted = opening(OTHER_RUN, {"0": 0, "1": 0, "2": 5})
     version = append_open(
         store,
-        "events",
-        run=OTHER_RUN,
-        key=wanted.key,
-        positions=wanted.positions,
-        source=SOURCE,
-        time_ms=0,
+        Opening(
+            "events",
+            run=OTHER_RUN,
+            key=wanted.key,
+            positions=wanted.positions,
+            source=SOURCE,
+            time_ms=0,
+        ),
     )
     assert read_manifest(store, version).streams["events"].positions == B1 | {"2": 5}
     with pytest.raises(Superseded):

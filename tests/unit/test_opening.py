@@ -51,13 +51,15 @@ def test_vector(path: Path) -> None:
 def start(store: MemoryStore, run: str, time_ms: int = 0, *, takeover: bool = False) -> int:
     return append_open(
         store,
-        "events",
-        run=run,
-        key=OpenKey(restored=None, submission=run),
-        positions={"0": 100, "1": 7},
-        source=SOURCE,
-        time_ms=time_ms,
-        takeover=takeover,
+        Opening(
+            "events",
+            run=run,
+            key=OpenKey(restored=None, submission=run),
+            positions={"0": 100, "1": 7},
+            source=SOURCE,
+            time_ms=time_ms,
+            takeover=takeover,
+        ),
     )
 
 
@@ -118,9 +120,11 @@ def test_a_start_that_lost_the_race_to_one_of_another_source_is_refused() -> Non
     store = overtaken(manifests, [first._versions[1]])
     with pytest.raises(SourceRecreated, match=r"klicks.*other\.jsonl"):
         append_open(
-            store, "events", run=RUN, key=KEY, positions={"0": 0},
-            source={"file": "other.jsonl"}, time_ms=0,
-        )  # fmt: skip
+            store,
+            Opening(
+                "events", RUN, KEY, positions={"0": 0}, source={"file": "other.jsonl"}, time_ms=0
+            ),
+        )
     assert store.head() == 1
 
 
@@ -130,7 +134,7 @@ def test_two_restores_of_one_savepoint_both_open() -> None:
         key = OpenKey(restored=17, submission=submission)
         for _ in range(2):
             assert version == append_open(
-                store, "events", run=RUN, key=key, positions=B1, source={}, time_ms=0
+                store, Opening("events", run=RUN, key=key, positions=B1, source={}, time_ms=0)
             )
     assert verify_chain(store) == 4
 
@@ -161,13 +165,15 @@ def test_a_table_that_does_not_commute_takes_no_second_stream() -> None:
     def begin(stream: str, *one_stream: str) -> int:
         return append_open(
             store,
-            stream,
-            run=RUN,
-            key=OpenKey(restored=None, submission=RUN),
-            positions={"0": 0},
-            source={},
-            time_ms=0,
-            one_stream=one_stream,
+            Opening(
+                stream,
+                run=RUN,
+                key=OpenKey(restored=None, submission=RUN),
+                positions={"0": 0},
+                source={},
+                time_ms=0,
+                one_stream=one_stream,
+            ),
         )
 
     assert begin("events", "last.rows") == 1
@@ -185,10 +191,10 @@ def test_a_table_that_does_not_commute_takes_no_second_stream() -> None:
 def start_beside(store: MemoryStore, *, again: bool = False) -> int:
     """A new stream of the topic that stream `events` reads."""
     key = OpenKey(restored=None, submission=OTHER_RUN)
-    return append_open(
-        store, "again", run=OTHER_RUN, key=key, positions={"0": 0}, source=SOURCE, time_ms=0,
-        topic_again=again,
-    )  # fmt: skip
+    opening = Opening(
+        "again", OTHER_RUN, key, positions={"0": 0}, source=SOURCE, time_ms=0, topic_again=again
+    )
+    return append_open(store, opening)
 
 
 def test_the_same_topic_under_two_streams_is_refused_without_the_flag() -> None:
@@ -238,5 +244,7 @@ def test_a_stream_that_no_version_may_hold_is_refused_and_the_store_stays_readab
 ) -> None:
     store = store_of(line().manifests[:1])
     with pytest.raises(StreamUnfit, match="cannot be opened"):
-        append_open(store, stream, run=RUN, key=KEY, positions={"0": 0}, source=source, time_ms=0)
+        append_open(
+            store, Opening(stream, run=RUN, key=KEY, positions={"0": 0}, source=source, time_ms=0)
+        )
     assert verify_chain(store) == 0

@@ -3,7 +3,7 @@
 from strandline.block import Mark, Span
 from strandline.manifest import OpenKey
 from strandline.merger import Merger
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.store import create_store, read_manifest, verify_chain
 from strandline.transaction import open_stream
 from strandline.worker import Worker
@@ -44,7 +44,8 @@ def test_a_failover_starts_everybody_at_the_open_of_the_restore() -> None:
     restored = OpenKey(restored=1, submission=job.run)
     positions = job.entry.positions
     version = append_open(
-        store, "events", run=job.run, key=restored, positions=positions, source={}, time_ms=0
+        store,
+        Opening("events", run=job.run, key=restored, positions=positions, source={}, time_ms=0),
     )
     again = Worker(store, "events", 0)
     again.start(job.run, version)

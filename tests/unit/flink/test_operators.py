@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from strandline.manifest import OpenKey
-from strandline.opening import append_open
+from strandline.opening import Opening, append_open
 from strandline.store import create_store
 from strandline_flink import wire
 from strandline_flink.operators import Learn, Merge
@@ -26,12 +26,14 @@ def store_url(tmp_path: Path) -> str:
     url = str(tmp_path / "store")
     append_open(
         create_store(url, clicks_spec()),
-        STREAM,
-        run=RUN,
-        key=OpenKey(restored=None, submission=RUN),
-        positions={"0": 0},
-        source={},
-        time_ms=1,
+        Opening(
+            STREAM,
+            run=RUN,
+            key=OpenKey(restored=None, submission=RUN),
+            positions={"0": 0},
+            source={},
+            time_ms=1,
+        ),
     )
     return url
 
