@@ -13,7 +13,7 @@ from bench.events import SPEC, lines
 from bench.figures import ratio, summary
 from strandline.changes import Changes
 from strandline.learners.loading import make_learners, schemas_of
-from strandline.model import EventReader, Model
+from strandline.model import EventDecoder, Model
 from strandline.reader import Reader
 from strandline.spec import Spec
 from strandline.store import create_store, read_spec
@@ -43,7 +43,7 @@ def batch_speed(bits: int, turns: int) -> dict[str, Any]:
     ((name, schema),) = schemas_of(make_learners(spec)).items()
     rng = np.random.default_rng(bits)
     values = rng.random((1 << bits, 2), np.float32) + np.float32(0.1)
-    model = Model(1, 0, EventReader(spec), {name: DenseTable(schema, values)})
+    model = Model(1, 0, EventDecoder(spec), {name: DenseTable(schema, values)})
     events = ads_events()
     calls = [events[at : at + CALL_EVENTS] for at in range(0, EVENTS - CALL_EVENTS, CALL_EVENTS)]
     batches = [model.decode(call) for call in calls]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from strandline.base import parameters_at
 from strandline.errors import EventRejected, SpecError, StoreError
 from strandline.features import Batch, Decoder, category_key, field_seed
+from strandline.learners.base import Learner
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.loading import make_learners
 from strandline.learners.sklearn_learner import SklearnLearner
@@ -23,20 +24,24 @@ S = TypeVar("S", CountsSpec, SklearnSpec)
 
 
 class Predictions(NamedTuple):
-    """`scores` [events] are all made by `version` and no other; probabilities are in [0, 1]."""
+    """What one version predicts: `scores` float32 [events], in the order of the events.
+
+    Each is what `Learner.predicts` of the learner says: a probability in [0, 1], a class (0 or 1),
+    or a number. All are made by `version` and no other.
+    """
 
     version: int
     scores: NDArray[np.float32]
 
 
-class EventReader:
-    """The spec's decoder for events without labels, shared by threads."""
+class EventDecoder:
+    """The spec's decoder for events without labels, which may be dictionaries; threads share it."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._decoder = Decoder(spec)
 
-    def read(self, events: Sequence[Event]) -> Batch:
+    def decode(self, events: Sequence[Event]) -> Batch:
         """Decode all events; `EventRejected` names the first that cannot be decoded."""
         records = [e if isinstance(e, bytes) else msgspec.json.encode(e) for e in events]
         batch, rejections = self._decoder.decode(records, labelled=False)
@@ -52,26 +57,28 @@ class EventReader:
 
 
 class Model:
-    """The immutable parameters of one version. Threads may use it at once.
+    """The immutable parameters of one version, as `open_model` and `Reader.model` give them.
+
+    Any number of threads may use it at once.
 
     Attributes
     ----------
     version
         The version that every answer comes from.
     time_ms
-        The version's time, which decayed counts are as of.
+        The version's time in ms since 1970, which decayed counts are as of.
     spec
         The description that the store keeps.
     """
 
     def __init__(
-        self, version: int, time_ms: int, events: EventReader, parameters: Parameters
+        self, version: int, time_ms: int, decoder: EventDecoder, parameters: Parameters
     ) -> None:
         self.version, self.time_ms = version, time_ms
-        self.spec = events.spec
-        self._events = events
+        self.spec = decoder.spec
+        self._decoder = decoder
         self._parameters = parameters
-        self._learners = make_learners(events.spec)
+        self._learners = make_learners(decoder.spec)
         for learner in self._learners.values():
             learner.bind(parameters)
 
@@ -88,7 +95,7 @@ class Model:
         EventRejected
             If an event cannot be decoded.
         """
-        return self._events.read(events)
+        return self._decoder.decode(events)
 
     def predict(self, events: Sequence[Event] | Batch, learner: str | None = None) -> Predictions:
         """Return what the learner predicts of each event: its probability, class or number.
@@ -102,32 +109,27 @@ class Model:
 
         Raises
         ------
-        EventRejected
-            If an event cannot be decoded.
         SpecError
             If no learner, or not exactly one, is meant.
+        EventRejected
+            If an event cannot be decoded.
         """
-        names = list(self._learners) if learner is None else [learner]
-        if learner is not None and learner not in self._learners:
-            raise SpecError(
-                f"learner: expected one of {', '.join(sorted(self._learners))}, got {learner!r}"
-            )
+        chosen = self._predicting(learner)
         batch = events if isinstance(events, Batch) else self.decode(events)
-        found = {name: self._learners[name].predict(batch) for name in names}
-        scores = {name: each for name, each in found.items() if each is not None}
-        if len(scores) != 1:
-            raise SpecError(
-                f"learner: expected one that predicts, got {', '.join(names)}, of which "
-                f"{', '.join(scores) or 'none'} can; name one that does"
-            )
-        return Predictions(self.version, *scores.values())
+        scores = chosen.predict(batch)
+        assert scores is not None, "it says that it predicts"
+        return Predictions(self.version, scores)
 
     def count(self, value: str | int | bool, learner: str | None = None) -> tuple[float, float]:
         """Return (events, positives) of a value of the category that a counts learner counts.
 
-        They are integers, or, if the learner has a half-life, float64 as of `time_ms`.
+        They are integers, or floats as of `time_ms` if the learner has a half-life; (0, 0) of a
+        value that was never seen. 7 and "7" are the same value.
 
-        Raises `SpecError` if no counts learner, or not exactly one, is meant.
+        Raises
+        ------
+        SpecError
+            If no counts learner, or not exactly one, is meant.
         """
         name, settings = self._one(CountsSpec, learner, "count(value, learner=...)")
         key = category_key(value, field_seed(settings.feature))
@@ -141,8 +143,12 @@ class Model:
     def estimator(self, learner: str | None = None) -> Any:
         """Return a fitted scikit-learn object with this version's parameters; it is the caller's.
 
-        `matrix` makes the events that it takes. Raises `SpecError` if no learner of type sklearn,
-        or not exactly one, is meant.
+        `matrix` makes the events that it takes.
+
+        Raises
+        ------
+        SpecError
+            If no learner of type sklearn, or not exactly one, is meant.
         """
         return self._sklearn(learner, "estimator(learner=...)").estimator()
 
@@ -153,6 +159,21 @@ class Model:
         """
         chosen = self._sklearn(learner, "matrix(events, learner=...)")
         return chosen.matrix(self.decode(events))
+
+    def _predicting(self, learner: str | None) -> Learner:
+        """Return the one learner that is meant and predicts."""
+        if learner is not None and learner not in self._learners:
+            raise SpecError(
+                f"learner: expected one of {', '.join(sorted(self._learners))}, got {learner!r}"
+            )
+        names = list(self._learners) if learner is None else [learner]
+        able = [name for name in names if self._learners[name].predicts is not None]
+        if len(able) != 1:
+            raise SpecError(
+                f"learner: expected one that predicts, got {', '.join(names)}, of which"
+                f" {', '.join(able) or 'none'} can; name one that does"
+            )
+        return self._learners[able[0]]
 
     def _sklearn(self, learner: str | None, call: str) -> SklearnLearner:
         name, _ = self._one(SklearnSpec, learner, call)
@@ -183,6 +204,8 @@ def open_model(store: Store, version: int | None = None) -> Model:
     ------
     StoreError
         If there is no such version.
+    VersionGone
+        If compaction removed the version's data; the message names the oldest one that opens.
     StoreDamaged
         If one of the files it is made of is missing or altered.
     """
@@ -192,4 +215,4 @@ def open_model(store: Store, version: int | None = None) -> Model:
         raise StoreError(f"{store.url} has no version {at}: the newest is {head}")
     spec = read_spec(store)
     time_ms = read_manifest(store, at).time_ms
-    return Model(at, time_ms, EventReader(spec), parameters_at(store, make_learners(spec), at))
+    return Model(at, time_ms, EventDecoder(spec), parameters_at(store, make_learners(spec), at))

@@ -18,7 +18,7 @@ from strandline.delta import ModelChanges
 from strandline.errors import FileMissing, StoreDamaged, WrongUsage
 from strandline.features import Batch
 from strandline.learners.loading import make_learners, schemas_of
-from strandline.model import Event, EventReader, Model, Predictions
+from strandline.model import Event, EventDecoder, Model, Predictions
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest, read_spec
 from strandline.tables import Parameters, apply_changes
@@ -38,7 +38,7 @@ class Follower:
         spec = read_spec(store)
         self._learners = make_learners(spec)
         self._schemas = schemas_of(self._learners)
-        self._events = EventReader(spec)
+        self._decoder = EventDecoder(spec)
         self._open_head()
 
     def step(self) -> bool:
@@ -58,7 +58,7 @@ class Follower:
     def _open_head(self, at_least: int = 0) -> None:
         head = read_manifest(self._store, self._store.head(at_least))
         self._serving = parameters_at(self._store, self._learners, head.version)
-        self.model = Model(head.version, head.time_ms, self._events, self._serving)
+        self.model = Model(head.version, head.time_ms, self._decoder, self._serving)
         self._spare: Parameters | None = None
         self._spare_model: weakref.ref[Model] | None = None
         self._missed: list[ModelChanges] = []
@@ -81,7 +81,7 @@ class Follower:
         self._spare, self._spare_model = self._serving, weakref.ref(self.model)
         self._missed = files
         self._serving = tables
-        self.model = Model(version, time_ms, self._events, tables)
+        self.model = Model(version, time_ms, self._decoder, tables)
         return True
 
     def _tables_to_change(self) -> Parameters:
