@@ -10,10 +10,10 @@ from strandline.features.batch import Batch
 from strandline.features.kernel import decode_rows
 from strandline.features.layout import Scratch
 from strandline.features.memory import PADDING, address_of
-from strandline.features.merging import merge_batches
 from strandline.features.plain_decoder import PlainDecoder
 from strandline.features.plan import make_plan
 from strandline.features.rejection import Rejection
+from strandline.features.weaving import weave_batches
 from strandline.records import Records
 from strandline.spec import Spec
 
@@ -82,7 +82,7 @@ class Decoder:
         rejections = [fault._replace(index=int(rows[fault.index])) for fault in found]
         refused = np.zeros(len(rows), np.bool_)
         refused[[fault.index for fault in found]] = True
-        return merge_batches(batch, rows, plain, refused), rejections, len(rows)
+        return weave_batches(batch, rows, plain, refused), rejections, len(rows)
 
     def _scan(self, records: Records, labelled: bool) -> tuple[Batch, NDArray[np.bool_]]:
         """Return a batch with an empty row for each record that the kernel leaves."""

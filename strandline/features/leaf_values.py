@@ -7,7 +7,7 @@ from numba import njit
 
 from strandline.features import layout
 from strandline.features.layout import LEAF_BYTES
-from strandline.features.memory import STEP, byte_at, string_stops
+from strandline.features.memory import MASK_BYTES, byte_at, string_stops
 from strandline.features.numbers import read_integer, read_number
 from strandline.features.plan import CATEGORY, LABEL, NULL, NUMBER, TEXT, TEXTS, VALUE
 from strandline.features.tokens import (
@@ -26,8 +26,8 @@ from strandline.features.tokens import (
     word_end,
 )
 
-NO_LENGTH: Final = STEP
-NO_LENGTH_YET: Final = STEP + 1
+NO_LENGTH: Final = MASK_BYTES
+NO_LENGTH_YET: Final = MASK_BYTES + 1
 """In place of a leaf's usual length: a mask has no such bit, so that no text has this length."""
 
 _LAST: Final = 63
@@ -114,7 +114,7 @@ def _read_string(at: int, end: int, leaf: int, places: int) -> int:
         return close + 1
     first, stop, after = _read_text(at, end, places)
     _hold_text(leaf, first, stop - first)
-    is_first = usual == NO_LENGTH_YET and stop - first < STEP
+    is_first = usual == NO_LENGTH_YET and stop - first < MASK_BYTES
     layout.set_leaf_usual(leaf, stop - first if is_first else NO_LENGTH)
     return after
 

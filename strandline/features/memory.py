@@ -17,14 +17,17 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 PADDING: Final = 96
-"""A number whose sign is a record's last byte is the longest that is read on: 66 bytes."""
+"""Readable bytes that must follow what is scanned.
 
-STEP: Final = 32
+Reading on from a record's last byte takes at most 66, where that is the sign of a number.
+"""
+
+MASK_BYTES: Final = 32
 """Bytes that one mask covers."""
 
 _BYTE: Final = ir.IntType(8)
-_VECTOR: Final = ir.VectorType(_BYTE, STEP)
-_MASK: Final = ir.IntType(STEP)
+_VECTOR: Final = ir.VectorType(_BYTE, MASK_BYTES)
+_MASK: Final = ir.IntType(MASK_BYTES)
 _WORD: Final = ir.IntType(64)
 
 Codegen = Callable[[Any, Any, Any, Any], Any]
@@ -48,7 +51,7 @@ def _load(builder: Any, address: Any, kind: Any) -> Any:
 
 
 def _every(byte: int) -> Any:
-    return ir.Constant(_VECTOR, [byte] * STEP)
+    return ir.Constant(_VECTOR, [byte] * MASK_BYTES)
 
 
 def _as_mask(builder: Any, chosen: Any) -> Any:

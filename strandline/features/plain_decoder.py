@@ -18,8 +18,8 @@ from strandline.features.columns import (
     number_values,
 )
 from strandline.features.hashing import KeyCache, field_seed
+from strandline.features.plain_scan import scan
 from strandline.features.rejection import Faults, Rejection
-from strandline.features.scan import scan
 from strandline.features.shape import Shape
 from strandline.spec import Category, Cross, Number, Spec
 

@@ -10,7 +10,14 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from strandline.features.memory import STEP, byte_at, half_at, lowest_bit, string_stops, writer
+from strandline.features.memory import (
+    MASK_BYTES,
+    byte_at,
+    half_at,
+    lowest_bit,
+    string_stops,
+    writer,
+)
 from strandline.features.numbers import number_end
 
 QUOTE, BACKSLASH, COMMA, COLON, MINUS, ZERO, NINE = b'"\\,:-09'
@@ -167,7 +174,7 @@ def _long_string_end(at: int, end: int, escapes: bool) -> int:
     while at < end:
         stops = string_stops(at)
         if stops == 0:
-            at += STEP
+            at += MASK_BYTES
             continue
         at += lowest_bit(stops)
         byte = byte_at(at)

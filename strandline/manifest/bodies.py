@@ -9,8 +9,8 @@ from strandline.manifest.values import (
     Count,
     FileRef,
     Index,
+    ManifestPart,
     Name,
-    Part,
     Sha256,
     Text,
     Uuid,
@@ -18,25 +18,25 @@ from strandline.manifest.values import (
 )
 
 
-class GenesisBody(Part, frozen=True):
+class GenesisBody(ManifestPart, frozen=True):
     """The body of version 0: nothing."""
 
 
-class OpenKey(Part, frozen=True):
+class OpenKey(ManifestPart, frozen=True):
     """What an open is found by: one per start (restored is None) and one per restore."""
 
     restored: Count | None
     submission: Uuid
 
 
-class OpenBody(Part, frozen=True):
+class OpenBody(ManifestPart, frozen=True):
     """The body of an open. `previous` is the stream's open before this one."""
 
     key: OpenKey
     previous: Version | None
 
 
-class Counts(Part, frozen=True):
+class Counts(ManifestPart, frozen=True):
     """Every event read is learned, refused or rejected."""
 
     events: Count
@@ -49,7 +49,7 @@ class Counts(Part, frozen=True):
             raise ValueError(f"{self} does not add up")
 
 
-class DeltaEntry(Part, frozen=True):
+class DeltaEntry(ManifestPart, frozen=True):
     """One worker's delta: spans are (partition, from, to), half-open, in the order learned."""
 
     adopted: Version
@@ -68,7 +68,7 @@ class DeltaEntry(Part, frozen=True):
             raise ValueError(f"worker {self.worker}, seq {self.seq}: counts do not add up")
 
 
-class FileEntry(Part, frozen=True):
+class FileEntry(ManifestPart, frozen=True):
     """One delta file, of shard `shard` of `shards`.
 
     `replica` is the version its merger stood on, `rows` counts per table, `seqs` the newest delta
@@ -93,7 +93,7 @@ class FileEntry(Part, frozen=True):
         return FileRef(sha256=self.sha256, bytes=self.bytes)
 
 
-class Prequential(Part, frozen=True):
+class Prequential(ManifestPart, frozen=True):
     """Weighted sums over predictions made before learning.
 
     `log_loss` in nats, None of predictions that are no probabilities; `squared_error` of all.
@@ -107,14 +107,14 @@ class Prequential(Part, frozen=True):
     weight: float
 
 
-class Rejects(Part, frozen=True):
+class Rejects(ManifestPart, frozen=True):
     """The file of rejected events, if there are any, and how many for which reason."""
 
     file: FileRef | None
     reasons: dict[Text, Count]
 
 
-class TrainBody(Part, frozen=True):
+class TrainBody(ManifestPart, frozen=True):
     """The body of a commit: what was read, by whom, and the files that hold what was learned."""
 
     checkpoint: Count | None

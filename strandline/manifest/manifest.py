@@ -9,8 +9,8 @@ from strandline.manifest.bodies import Body, OpenBody
 from strandline.manifest.values import (
     Count,
     Index,
+    ManifestPart,
     Name,
-    Part,
     Positions,
     Sha256,
     Text,
@@ -23,7 +23,7 @@ FORMAT: Final = 1
 Kind = Literal["genesis", "open", "train"]
 
 
-class StreamEntry(Part, frozen=True):
+class StreamEntry(ManifestPart, frozen=True):
     """Where one stream stands; every manifest carries the entry of every stream.
 
     `open` is the version of the stream's newest open, `version` the newest version of this
@@ -42,7 +42,7 @@ class StreamEntry(Part, frozen=True):
             raise ValueError(f"open {self.open} is newer than the stream's version {self.version}")
 
 
-class Fields(Part, frozen=True):
+class Fields(ManifestPart, frozen=True):
     """The fields of a manifest but for its body, whose type depends on `kind`."""
 
     committable: Sha256 | None

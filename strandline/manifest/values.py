@@ -21,7 +21,7 @@ Positions = dict[Index, Count]
 """Partition, in decimal digits -> offset of the next event to read."""
 
 
-class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ManifestPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of a manifest: immutable, every key known and present."""
 
 

@@ -152,11 +152,10 @@ def check_predict_is_pure(case: Case) -> None:
     learner, parameters = case.bound(learned(case, make_batch(1)))
     before = contents(parameters)
     first, second = learner.predict(make_batch(2)), learner.predict(make_batch(2))
-    assert (first is None) == (second is None)
+    assert (first is None) == (second is None) == (learner.predicts is None)
     if first is not None and second is not None:
         assert first.tobytes() == second.tobytes()
         assert first.dtype == np.float32
-        assert learner.predicts is not None
         if learner.predicts == "probability":
             assert ((first >= 0) & (first <= 1)).all()
         if learner.predicts == "class":

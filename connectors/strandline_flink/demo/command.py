@@ -13,7 +13,7 @@ from strandline.cli.arguments import Json
 from strandline.cli.outcome import report
 from strandline.cli.output import out
 from strandline_flink.demo.ending import print_ending
-from strandline_flink.demo.performance import perform
+from strandline_flink.demo.running import run_demo
 from strandline_flink.demo.stage import Options
 from strandline_flink.demo.view import LiveView, PlainView
 
@@ -52,7 +52,7 @@ def command(
     run = run_folder(folder)
     options = Options(events, seconds, rate, partitions, parallelism, checkpoint, seed)
     live = sys.stdout.isatty() and not json
-    summary = perform(options, run, LiveView(f"logs in {run}") if live else PlainView())
+    summary = run_demo(options, run, LiveView(f"logs in {run}") if live else PlainView())
     if json:
         print(msgspec.json.encode(summary).decode())
     else:

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strandline.features.scan import nesting
+from strandline.features.plain_scan import nesting
 from tests.oracles.features import depth
 
 brackets = st.text(alphabet='[]{}"\\ a\n', max_size=40).map(str.encode)

@@ -26,7 +26,7 @@ PRIME_EVENTS: Final = 100
 PREDICT_EVERY_S: Final = 0.25
 
 
-def perform(options: Options, folder: Path, view: View) -> Summary:
+def run_demo(options: Options, folder: Path, view: View) -> Summary:
     """Run the demo and return what it has shown; no child is left when this returns or raises.
 
     Raises
@@ -51,7 +51,7 @@ def perform(options: Options, folder: Path, view: View) -> Summary:
             reader = stage.open_reader(watch.store)
             stage.wait_until(lambda: watch.look() and watch.opened, OPEN_TIMEOUT_S,
                              "the job did not open its stream")  # fmt: skip
-            Performance(stage, watch, reader, view, interrupts).run()
+            EventFlow(stage, watch, reader, view, interrupts).run()
             view.status("stopping the job")
             stage.job_done()
             watch.look()
@@ -82,7 +82,7 @@ def perform(options: Options, folder: Path, view: View) -> Summary:
     return summary
 
 
-class Performance:
+class EventFlow:
     """The part of the demo in which events flow."""
 
     def __init__(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from strandline.features.batch import Batch
 
 
-def merge_batches(
+def weave_batches(
     batch: Batch, rows: NDArray[np.int64], other: Batch, refused: NDArray[np.bool_]
 ) -> Batch:
     """Return `batch` with the rows of `other` in place of some empty ones, and without the rest.
@@ -34,11 +34,11 @@ def merge_batches(
     ...         np.ones(entries, np.float32), np.array(starts), np.array(labels, np.float32),
     ...         np.ones(events, np.float32),
     ...     )
-    >>> merged = merge_batches(
+    >>> woven = weave_batches(
     ...     batch([1, 2, 9], [0, 2, 2, 2, 3], [0, 7, 7, 0]), np.array([1, 2]),
     ...     batch([5], [0, 1], [1]), np.array([True, False]),
     ... )
-    >>> merged.keys, merged.starts, merged.labels
+    >>> woven.keys, woven.starts, woven.labels
     (array([1, 2, 5, 9], dtype=uint64), array([0, 2, 3, 4]), array([0., 1., 0.], dtype=float32))
     """
     kept = np.ones(batch.rows, np.bool_)
@@ -56,7 +56,7 @@ def merge_batches(
     places = [0, *at, batch.entries]
     cuts = other.starts.tolist()
 
-    def woven(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
+    def weave(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
         parts = [ours[: places[1]]]
         for index in range(len(taken)):
             parts.append(theirs[cuts[index] : cuts[index + 1]])
@@ -64,9 +64,9 @@ def merge_batches(
         return np.concatenate(parts)
 
     return Batch(
-        woven(batch.keys, other.keys),
-        woven(batch.fields, other.fields),
-        woven(batch.values, other.values),
+        weave(batch.keys, other.keys),
+        weave(batch.fields, other.fields),
+        weave(batch.values, other.values),
         starts,
         labels[kept],
         weights[kept],
