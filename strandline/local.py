@@ -16,10 +16,24 @@ from strandline.transaction import Stream, open_stream
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run has done so far. `skipped` events were committed before it began.
+    """What a run has done so far.
 
-    `events` were read, each of them `learned`, `refused` or `rejected`; `reasons` counts the
-    rejected ones; `prequential` sums over predictions made before learning, by learner.
+    Attributes
+    ----------
+    stream
+        The stream's name.
+    version
+        The stream's newest version.
+    skipped
+        Events that were committed before the run began.
+    epochs
+        Versions that the run has committed.
+    events, learned, refused, rejected
+        Events that the run has read, each of them one of the other three.
+    reasons
+        Rejected events by reason.
+    prequential
+        Sums over predictions made before learning, by learner.
     """
 
     stream: str
@@ -72,17 +86,23 @@ def learn(
     store
         The store to commit to.
     records
-        The stream from its first event on, JSON objects with labels.
+        The stream from its first event on: JSON objects with labels, as bytes.
     stream
         The stream's name.
     source
-        What the records come from, as the versions will name it; the same at every call.
+        What the records come from, as the versions will name it, such as `{"file": "may.ndjson"}`;
+        the same at every call.
     epoch_events
         Events per version, at least 1.
     progress
-        Is called after every commit.
+        Called with the summary so far after every commit.
     takeover, clock_ms
-        See `open_stream`.
+        See `open_stream`, whose errors are raised as well.
+
+    Returns
+    -------
+    Summary
+        Of this call: what it skipped, and what it committed.
 
     Raises
     ------

@@ -96,6 +96,8 @@ class Follower:
 class Reader:
     """Serves the newest version at hand, and never an older one than before.
 
+    Any number of threads may ask it at once; a thread of its own follows the store.
+
     Parameters
     ----------
     store
@@ -105,11 +107,19 @@ class Reader:
 
     Examples
     --------
-    ::
-
-        with Reader(store) as reader:
-            reader.predict([event])            # newest at hand
-            reader.wait(version, timeout_s=5)  # at least this version
+    >>> from strandline.spec import Spec
+    >>> from strandline.store import create_store
+    >>> spec = Spec.parse('''
+    ... name = "tiny"
+    ... label.path = "click"
+    ... features.item.kind = "category"
+    ... learners.ctr.type = "ftrl"
+    ... ''')
+    >>> with Reader(create_store("memory:", spec)) as reader:
+    ...     reader.predict([{"item": "hat"}])  # the newest at hand
+    ...     reader.wait(0, timeout_s=5).version  # at least this version
+    Predictions(version=0, scores=array([0.5], dtype=float32))
+    0
     """
 
     def __init__(self, store: Store, poll_ms: int = 5) -> None:

@@ -30,20 +30,26 @@ class Pending(NamedTuple, Generic[Key]):
 class Replica(Generic[Key]):
     """`local` = the parameters published at `version` + the pending changes, applied in order.
 
-    There is one whole copy of a table. Every pending change keeps what its rows were before it, so
-    that pending changes can be taken back, the newest first: then `local` is what is published.
-    Rows are set to what they were or built from that, never corrected by a difference. So `local`
-    has, after every call, the bits of a full rebuild, at a cost that grows with the touched rows
-    only; a version that is the oldest pending changes touches no row at all.
+    After every call `local` has the bits of a full rebuild, at a cost that grows with the touched
+    rows only. There is one whole copy of a table. Every pending change keeps what its rows were
+    before it, so pending changes can be taken back, the newest first: then `local` is what is
+    published. Rows are set to what they were, or built from that, never corrected by a difference.
+    A version that is the oldest pending changes touches no row at all.
 
-    A learner may change rows of `local` that the next `push` or `reset` names, if no other call
-    comes between: either its delta says what they were `before`, and they are what it makes of
-    them, or the table is one of `whole`.
+    A learner changes rows of `local` by itself. The next call is then a `push` or a `reset` that
+    names these rows, and one of two holds for their table:
 
-    A worker's keys are its seqs, a merger's the digests of its files. What a version has of them
-    is their owner's to say: `contained` are those whose changes are in the version, in whatever
-    form; `verbatim` those that its files hold as they are, one change each and nothing else, in the
-    files' order, or none if anything else is in a file.
+    - the delta says what the rows were `before`, and they are what the delta makes of them;
+    - it is one of `whole`.
+
+    Keys name own changes: a worker's are its seqs, a merger's the digests of its files. Their owner
+    says which of them a version has, in two ways:
+
+    contained
+        Those whose changes are in the version, in whatever form.
+    verbatim
+        Those that the version's files hold as they are: one change to a file and nothing else, in
+        the files' order. None if a file holds anything else.
 
     Parameters
     ----------
@@ -52,8 +58,8 @@ class Replica(Generic[Key]):
     shard
         Of which rows.
     whole
-        Tables of which a second copy, as the learner met it, is kept, for learners that do not
-        remember.
+        Tables of which a second copy is kept, as it was before the learner changed it: those of
+        learners that do not remember (`Remembering`).
     """
 
     def __init__(

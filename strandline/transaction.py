@@ -69,16 +69,19 @@ def open_stream(
     name
         The stream's name.
     source
-        What the events come from; a stream goes on from the source that it began with.
+        What the events come from, such as `{"file": "may.ndjson"}`; a stream goes on from the
+        source that it began with.
     takeover
         Take the stream over even if several runs did so within the last minute.
     topic_again
         Let a new stream read a Kafka topic (a source with `topic_id`) that another one reads.
     clock_ms
-        The time that versions carry.
+        Returns the time that versions carry, in ms since 1970.
 
     Raises
     ------
+    StreamUnfit
+        If name or source is none that a version may hold.
     SourceRecreated
         If the stream began with another source.
     StreamContested
@@ -107,7 +110,15 @@ def open_stream(
 
 
 class Stream:
-    """One run of a stream in this process: a worker, a merger and the commit. Not for threads."""
+    """One run of a stream in this process: a worker, a merger and the commit. Not for threads.
+
+    Attributes
+    ----------
+    name
+        The stream's name.
+    run
+        The run that holds it since `open_stream`, 32 hexadecimal digits.
+    """
 
     def __init__(
         self, store: Store, name: str, run: str, version: int, clock_ms: Callable[[], int]
@@ -181,6 +192,11 @@ class Transaction:
         delta
             Changes by table name that were made elsewhere, in a transaction that has learned
             nothing itself. They take one position of the stream, which holds no event.
+
+        Returns
+        -------
+        Prepared
+            What a commit would make a version of.
 
         Raises
         ------

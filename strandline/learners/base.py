@@ -75,10 +75,11 @@ class Learner(Protocol):
 class Remembering(Protocol):
     """A learner whose deltas say what the rows were `before`: it spares the worker a copy.
 
-    When it gives a delta, its tables' rows are what that makes of them: `before`, changed in the
-    table's type, as everybody will change them. What learning left there may differ in a bit.
+    Of the tables of other learners a worker holds two copies, as published and as learned.
 
-    Of the tables of other learners a worker holds two: as published, and as learned.
+    After `take_delta` the rows that the delta names are `before`, changed by the delta in the
+    table's type: exactly what all others will have who apply it. What learning itself left there
+    may differ in the last bit (z + (z' - z) is not always z'), so the learner writes them anew.
     """
 
     @property

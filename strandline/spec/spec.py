@@ -59,8 +59,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An immutable description of a model: label, features, learners and limits.
 
-    Features and learners are in the order of their names, so that the order of the text that
-    described them has no influence on any byte.
+    `docs/spec.md` lists every setting. Features and learners are in the order of their names, so
+    that the order of the text that described them has no influence on any byte.
 
     Examples
     --------
