@@ -16,10 +16,10 @@ import numpy as np
 from strandline.canonical import sha256_hex
 from strandline.changes import Changes
 from strandline.delta import DeltaFile, ModelChanges, Schemas
-from strandline.errors import FileMissing, StoreDamaged, VersionGone
+from strandline.errors import DeltaDamaged, FileMissing, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, schemas_of
-from strandline.manifest import Manifest, TrainBody
+from strandline.manifest import FileEntry, Manifest, TrainBody
 from strandline.shards import WHOLE, Shard, shard_table
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest
@@ -38,18 +38,44 @@ def read_changes(
     """Return the changes that a version makes, in the order in which everybody applies them.
 
     Of a shard only those of its rows; files without any are not read.
+
+    Raises
+    ------
+    FileMissing
+        If a file is not there.
+    StoreDamaged
+        If a file is altered.
+    DeltaDamaged
+        If a file is none that the version may name.
     """
     if not isinstance(manifest.body, TrainBody):
         return []
     found = []
     for file in manifest.body.files:
-        if shard.meets(Shard(file.shard, file.shards)):
-            read = DeltaFile.decode(store.read("delta", file.ref), schemas)
-            changes = read.changes
-            if read.shard != shard:
+        held = Shard(file.shard, file.shards)
+        if shard.meets(held):
+            changes = _read_delta(store, manifest.version, file, schemas)
+            if held != shard:
                 changes = {name: shard.select(change) for name, change in changes.items()}
             found.append(changes)
     return found
+
+
+def _read_delta(store: Store, version: int, file: FileEntry, schemas: Schemas) -> ModelChanges:
+    data = store.read("delta", file.ref)
+    try:
+        read = DeltaFile.decode(data, schemas)
+        if read.shard != Shard(file.shard, file.shards):
+            raise DeltaDamaged(
+                f"it is of shard {read.shard.number} of {read.shard.of}, the version says shard"
+                f" {file.shard} of {file.shards}"
+            )
+    except DeltaDamaged as error:
+        raise DeltaDamaged(
+            f"{store.url}: delta {file.sha256} of version {version}: {error}; older versions can be"
+            " opened, `strandline fsck` says what else is damaged"
+        ) from error
+    return read.changes
 
 
 def parameters_at(

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from strandline import base, compactor, garbage
 from strandline.base import parameters_at
 from strandline.compactor import Collected, Compactor
-from strandline.errors import StoreDamaged, VersionGone
+from strandline.errors import DeltaDamaged, StoreDamaged, VersionGone
 from strandline.learners.loading import empty_parameters, make_learners, schemas_of
-from strandline.manifest import Manifest
+from strandline.manifest import FileEntry, Manifest, TrainBody
 from strandline.model import open_model
 from strandline.store import MemoryStore, Store, create_store, manifest_bytes, read_manifest
 from strandline.tables import Parameters, apply_changes
@@ -45,6 +46,26 @@ def without_bases(store: Store, version: int) -> Parameters:
         manifest = read_manifest(store, at)
         apply_changes(parameters, base.read_changes(store, manifest, schemas))
     return parameters
+
+
+def test_a_delta_that_a_version_may_not_name_is_refused_and_named() -> None:
+    """Its bytes have their digest, so whoever wrote it made it so."""
+    store, schemas = grown(epochs=1), schemas_of(LEARNERS)
+    manifest = read_manifest(store, store.head())
+    assert isinstance(manifest.body, TrainBody)
+    (file,) = manifest.body.files
+
+    def naming(changed: FileEntry) -> Manifest:
+        return structs.replace(manifest, body=structs.replace(manifest.body, files=[changed]))
+
+    junk = store.stage("delta", b"no tensors")
+    for changed, says in (
+        (structs.replace(file, sha256=junk.sha256, bytes=junk.bytes), "not a safetensors file"),
+        (structs.replace(file, shard=1, shards=2), "it is of shard 0 of 1, .* says shard 1 of 2"),
+    ):
+        with pytest.raises(DeltaDamaged, match=f"delta {changed.sha256} of version 2: .*{says}"):
+            base.read_changes(store, naming(changed), schemas)
+    assert base.read_changes(store, naming(file), schemas)
 
 
 def test_every_version_opens_with_the_bits_of_the_fold_from_genesis(tmp_path: Path) -> None:
