@@ -13,7 +13,10 @@ def manifest_bytes(store: Store, version: int) -> bytes:
     """Return the bytes of a version's manifest; raise StoreDamaged if there is none."""
     data = store.manifest(version)
     if data is None:
-        raise StoreDamaged(f"{store.url}: version {version} is missing; head is {store.head()}")
+        raise StoreDamaged(
+            f"{store.url}: version {version} is missing, head is {store.head()};"
+            " restore the file from a copy"
+        )
     return data
 
 
@@ -125,7 +128,8 @@ def check_link(store: Store, parent: tuple[Manifest, str], child: Manifest) -> N
     if child.parent != parent[1]:
         raise StoreDamaged(
             f"{store.url}: version {child.version} names the parent {child.parent},"
-            f" but version {child.version - 1} has {parent[1]}; one of them was altered"
+            f" but version {child.version - 1} has {parent[1]}; one of them was altered: restore it"
+            " from a copy"
         )
 
 
