@@ -81,7 +81,7 @@ def execute(env: StreamExecutionEnvironment, options: JobOptions) -> None:
 
 
 def execute_here(env: StreamExecutionEnvironment, name: str) -> None:
-    """The same below `strandline run`, which sends the SIGTERM."""
+    """Submit the job below `strandline run`, whose SIGTERM cancels it, and wait for its end."""
     stop = threading.Event()
     # Before the job is there: a cluster would go on with it after this process.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -65,6 +65,7 @@ def has_python_jar(address: str) -> bool:
 
 
 def no_jobmanager(address: str) -> EnvironmentUnfit:
+    """The error of an address where something else answers."""
     return EnvironmentUnfit(
         f"what answers at {address} is no Flink JobManager; check --flink: it is the host and port "
         "of the REST interface, 8081 by default"

@@ -126,6 +126,7 @@ def shown(key: str, equals: str) -> str:
 
 
 def check(path: str, values: Mapping[str, str]) -> None:
+    """Raise `EnvironmentUnfit` if the values of a settings file do not fit together."""
     protocol = values.get("security.protocol", "PLAINTEXT")
     if protocol not in PROTOCOLS:
         raise EnvironmentUnfit(

@@ -166,6 +166,7 @@ def flag(name: str) -> str:
 
 
 def refused(name: str, got: object, expected: str) -> WrongUsage:
+    """The error of an option whose value cannot be meant; `name` is the field's."""
     return WrongUsage(f"{flag(name)}: expected {expected}, got {got!r}")
 
 

@@ -2,6 +2,11 @@
 
 Kernels take addresses, not arrays: an array costs seven arguments and a reference count per call,
 and a record has calls for each of its values.
+
+`places` is, in every kernel, the address of a `PLACES`: the plan's numbers, and where each array
+begins. The functions at the end read and write fields of records at an address: `event_bytes` and
+its neighbours of `places`, `node_...`, `leaf_...`, `span_...`, `member_...`, `feature_...`,
+`step_...` and `batch_...` of a record of that kind.
 """
 
 from typing import Any, Final

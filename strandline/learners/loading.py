@@ -22,8 +22,21 @@ from strandline.tables import Parameters, TableSchema, apply_changes, fetch_and_
 def make_learners(spec: Spec, *, alone: bool = False) -> dict[str, Learner]:
     """Return the spec's learners by name, bound to nothing.
 
-    Of a worker that is `alone` nothing is matched, so `ftrl` keeps no sums for it: rule `sum`
-    comes to the same (decision 3).
+    Parameters
+    ----------
+    spec
+        Names the learners and their settings.
+    alone
+        Whether they are of a job's only worker. Then no row has two workers, and rule `matched`
+        would take every row as `sum` does (decision 3): `ftrl` learns under `sum`, and keeps none
+        of the sums that `matched` needs.
+
+    Raises
+    ------
+    SpecError
+        If a learner of another package names tables that cannot be merged as it says.
+    EnvironmentUnfit
+        If a learner's package is not installed.
 
     Examples
     --------
