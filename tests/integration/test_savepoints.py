@@ -12,10 +12,9 @@ import pytest
 
 from strandline.store import Store
 from strandline.store.chain import log
-from strandline_flink import flink_rest
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
-from tests.integration.flink_command import FlinkCommand
+from tests.integration.flink_command import FlinkCommand, running_jobs
 from tests.integration.harness import Run, check_exact, ends, made, produce, restored_opens
 from tests.integration.live import Producing
 from tests.streams import clicks
@@ -105,7 +104,7 @@ def test_drained_job_is_restored(broker: Broker, cluster: Cluster, tmp_path: Pat
         with Run(broker.bootstrap, topic, tmp_path, f"--flink={cluster.address}") as run:
             run.wait_for_events(ends(broker, topic))
             produce(broker, topic, clicks(500, seed=1))
-            (first,) = running(cluster)
+            (first,) = running_jobs(cluster)
             savepoint = flink.stop(first, "--drain")
             assert run.summary()["ended"] == "finished"
         produce(broker, topic, clicks(500, seed=2))
@@ -113,12 +112,6 @@ def test_drained_job_is_restored(broker: Broker, cluster: Cluster, tmp_path: Pat
         flink.wait_for_all()
         assert (restored_opens(flink.store), runs(flink.store)) == (1, 1)
     check_exact(broker, topic, flink.store_url)
-
-
-def running(cluster: Cluster) -> list[str]:
-    """The ids of the cluster's jobs that run."""
-    jobs = flink_rest.ask(cluster.address, "jobs/overview")["jobs"]
-    return [job["jid"] for job in jobs if job["state"] == "RUNNING"]
 
 
 def test_two_submissions_from_one_savepoint(

@@ -1,104 +1,113 @@
 """Checkpoints that reach one shard's merger and not the other's, in a cluster of two machines."""
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 
-import psutil
 import pytest
 from safetensors import safe_open
 
 from strandline.manifest import TrainBody
 from strandline.store import Store
 from strandline.store.chain import log
-from strandline_flink.dev.broker import Broker
+from strandline_flink import flink_rest
+from strandline_flink.dev.broker import Broker, free_port
 from strandline_flink.dev.cluster import Cluster
+from tests.integration.flink_command import flink, running_jobs
+from tests.integration.gate import Gate
 from tests.integration.harness import Run, restored_opens
-from tests.integration.live import Background, live_run
+from tests.integration.live import live_run
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
-ROUNDS = 20
-PULSES = 5
-PULSE_S = 0.1
-FROZEN_S = 2.0
+NAMES = ("one", "two")
+SETTINGS = {
+    "heartbeat.interval": 500,
+    "heartbeat.timeout": 30_000,  # no restart because a TaskManager is slow
+    "web.refresh-interval": 100,  # how old REST's answers may be
+}
+# The task of the worker, and of the merger beside it.
+NEAR_TASKS = 2
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("flink")
-    settings = {
-        "heartbeat.interval": 500,
-        "heartbeat.timeout": 30_000,
-        # Every checkpoint needs a file, so one can be made to fail.
-        "execution.checkpointing.storage": "filesystem",
-        "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
-        "execution.checkpointing.data-inline-threshold": "0b",
-    }
-    with Cluster(folder, taskmanagers=2, settings=settings) as running:
-        yield running
+@dataclass(frozen=True)
+class Machine:
+    """A TaskManager, and the gate through which the other one reads from it."""
+
+    gate: Gate
+    taskmanager: Popen[bytes]
 
 
-def options(cluster: Cluster) -> tuple[str, ...]:
-    """A merger on each TaskManager."""
-    return ("--shards=2", "--mode=thread", f"--flink={cluster.address}")
+@dataclass(frozen=True)
+class Machines:
+    """A cluster of two TaskManagers, each with one slot."""
+
+    cluster: Cluster
+    by_name: dict[str, Machine]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """A merger on each of them; the only worker, and what joins the shards, on one."""
+        return ("--shards=2", "--mode=thread", f"--flink={self.cluster.address}")
+
+    def near(self) -> Machine:
+        """The one with the worker: deltas and barriers come to its merger without the network."""
+        job = f"jobs/{self.job()}"
+        vertices = flink_rest.ask(self.cluster.address, job)["vertices"]
+        (source,) = (each["id"] for each in vertices if "BlockSource" in each["name"])
+        (task,) = flink_rest.ask(self.cluster.address, f"{job}/vertices/{source}")["subtasks"]
+        return self.by_name[task["taskmanager-id"]]
+
+    def far(self) -> Machine:
+        near = self.near()
+        (far,) = (each for each in self.by_name.values() if each is not near)
+        return far
+
+    def job(self) -> str:
+        (job,) = running_jobs(self.cluster)
+        return job
+
+    def waits_for_far(self) -> bool:
+        """Whether a checkpoint is pending that lacks nobody's word but the far merger's."""
+        told = flink_rest.ask(self.cluster.address, f"jobs/{self.job()}/checkpoints")
+        return any(
+            each["status"] == "IN_PROGRESS" and each["num_acknowledged_subtasks"] == NEAR_TASKS
+            for each in told["history"]
+        )
+
+    def abort_checkpoint(self) -> None:
+        """Abort the checkpoint that is pending: by a stop whose savepoint cannot be written.
+
+        The job goes on. Both TaskManagers know of the abort when this returns.
+        """
+        no_folder = self.cluster.configuration / "config.yaml"
+        # Each aborts the savepoint's own checkpoint too, and a task remembers the newest abort
+        # only. By the second one the pending checkpoint is so old that it is known for aborted.
+        for _ in range(2):
+            flink(self.cluster, "stop", "-p", str(no_folder), self.job(), fails=True)
+        for name in self.by_name:  # messages to a TaskManager arrive in order
+            flink_rest.ask(self.cluster.address, f"taskmanagers/{name}/thread-dump")
 
 
-@contextmanager
-def frozen(taskmanager: psutil.Process) -> Iterator[None]:
-    """The process sleeps, as a machine does whose disk or network hangs."""
-    taskmanager.suspend()
-    try:
-        yield
-    finally:
-        if taskmanager.is_running():
-            taskmanager.resume()
-
-
-def cut_apart(store: Store) -> bool:
-    """Whether the mergers of a version cut its deltas at different places."""
-    for manifest in log(store):
-        if isinstance(manifest.body, TrainBody):
-            cuts: dict[int, list[dict[str, int]]] = {}
-            for file in manifest.body.files:
-                cuts.setdefault(file.shard, []).append(file.seqs)
-            if len(cuts) == 2 and cuts[0] != cuts[1]:
-                return True
-    return False
-
-
-class NoCheckpoints(Background):
-    """Every checkpoint is triggered and none can be written: a task declines it."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._folder = folder
-
-    def _work(self) -> None:
-        while not self._stop.wait(0.0005):
-            for checkpoint in self._folder.glob("*/chk-*"):
-                with suppress(OSError):  # it was not empty, or is a file already
-                    checkpoint.rmdir()
-                    checkpoint.write_text("in the way")
-
-
-def test_aborted_checkpoint_was_cut_by_one_shard_only(
-    broker: Broker, cluster: Cluster, tmp_path: Path
-) -> None:
-    """It fails at the source, while one of the mergers sleeps; the next one has both."""
-    taskmanagers = [psutil.Process(each.pid) for each in cluster.taskmanagers]
-    with live_run(broker, "cut-apart", tmp_path, *options(cluster)) as run:
-        for _ in range(ROUNDS):
-            with NoCheckpoints(cluster.folder / "checkpoints"):
-                for taskmanager in taskmanagers * PULSES:
-                    with frozen(taskmanager):
-                        time.sleep(PULSE_S)
-                    time.sleep(PULSE_S)
-            run.wait_for_more(1)
-            if cut_apart(run.store):
-                break
-        assert cut_apart(run.store), "no checkpoint was aborted between the shards"
-        assert restored_opens(run.store) == 0
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    with (
+        ExitStack() as gates,
+        Cluster(tmp_path / "flink", taskmanagers=0, settings=SETTINGS) as cluster,
+    ):
+        by_name = {}
+        for name in NAMES:
+            port = free_port()
+            gate = gates.enter_context(Gate(port))
+            settings = {
+                "taskmanager.data.bind-port": port,
+                "taskmanager.data.port": gate.port,  # where the others are told to connect
+                "taskmanager.resource-id": name,
+            }
+            by_name[name] = Machine(gate, cluster.start_taskmanager(settings))
+        cluster.wait_for_slots(len(NAMES))
+        yield Machines(cluster, by_name)
 
 
 def staged_apart(run: Run) -> bool:
@@ -113,21 +122,61 @@ def staged_apart(run: Run) -> bool:
     return len(shards) == 1
 
 
+def wait_for_one_shard(run: Run, machines: Machines, gate: Gate) -> None:
+    """Wait until one merger alone has prepared what both are to prepare for a pending checkpoint.
+
+    What the closed gate keeps goes before the barrier of the newest checkpoint, or is that.
+    """
+
+    def prepared() -> bool:
+        if not (gate.keeps and machines.waits_for_far()):
+            return False
+        if not staged_apart(run):
+            machines.abort_checkpoint()  # it has no events: the next one has
+        return staged_apart(run)
+
+    run.wait_until("one shard is prepared", prepared)
+
+
+def cut_apart(store: Store) -> bool:
+    """Whether the mergers of a version cut its deltas at different places."""
+    for manifest in log(store):
+        if isinstance(manifest.body, TrainBody):
+            cuts: dict[int, list[dict[str, int]]] = {}
+            for file in manifest.body.files:
+                cuts.setdefault(file.shard, []).append(file.seqs)
+            if len(cuts) == 2 and cuts[0] != cuts[1]:
+                return True
+    return False
+
+
+def test_aborted_checkpoint_was_cut_by_one_shard_only(
+    broker: Broker, machines: Machines, tmp_path: Path
+) -> None:
+    """The other merger hears of the abort before the barrier; the next checkpoint has both."""
+    with live_run(broker, "cut-apart", tmp_path, *machines.options) as run:
+        gate = machines.near().gate
+        with gate.closed():
+            wait_for_one_shard(run, machines, gate)
+            machines.abort_checkpoint()
+        run.wait_for_more(1)
+        assert cut_apart(run.store)
+        assert restored_opens(run.store) == 0
+
+
+@pytest.mark.parametrize("victim", ["prepared", "other"])
 def test_taskmanager_is_killed_when_one_shard_is_prepared_and_the_other_is_not(
-    broker: Broker, cluster: Cluster, tmp_path: Path
+    broker: Broker, machines: Machines, tmp_path: Path, victim: str
 ) -> None:
     """The prepared part belongs to a checkpoint that never completes: its events come again."""
-    with live_run(broker, "killed-apart", tmp_path, *options(cluster)) as run:
+    with live_run(broker, f"killed-{victim}", tmp_path, *machines.options) as run:
+        killed = machines.near() if victim == "prepared" else machines.far()
+        gate = machines.near().gate
         before = restored_opens(run.store)
-        for victim in cluster.taskmanagers * PULSES:
-            with frozen(psutil.Process(victim.pid)):
-                time.sleep(FROZEN_S)
-                if staged_apart(run):
-                    victim.kill()
-                    victim.wait()
-                    break
-            run.wait_for_more(1)
-        assert victim.poll() is not None, "no shard was prepared alone"
-        cluster.taskmanagers.remove(victim)
-        cluster.start_taskmanager()
+        with gate.closed():
+            wait_for_one_shard(run, machines, gate)
+            killed.taskmanager.kill()
+            killed.taskmanager.wait()
+        machines.cluster.taskmanagers.remove(killed.taskmanager)
+        machines.cluster.start_taskmanager()
         run.wait_until("the restore", lambda: restored_opens(run.store) > before)
