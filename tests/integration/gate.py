@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
@@ -24,6 +24,7 @@ class Gate:
         self._sockets = [self._listener]
         self._open = threading.Event()
         self._open.set()
+        self._once: Callable[[], bool] = lambda: True
         self._kept = threading.Event()
 
     @property
@@ -32,8 +33,9 @@ class Gate:
         return self._kept.is_set()
 
     @contextmanager
-    def closed(self) -> Iterator[None]:
-        """Keep what comes from behind until the block ends; pass it on then."""
+    def closed(self, once: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Keep what comes from behind once this holds, until the block ends; pass it on then."""
+        self._once = once
         self._kept.clear()
         self._open.clear()
         try:
@@ -67,7 +69,7 @@ class Gate:
     def _pass_on(self, source: socket.socket, sink: socket.socket, from_behind: bool) -> None:
         with suppress(OSError):  # one end is gone: so is the other one
             while data := source.recv(CHUNK_BYTES):
-                if from_behind and not self._open.is_set():
+                if from_behind and not self._open.is_set() and self._once():
                     self._kept.set()
                     self._open.wait()
                 sink.sendall(data)
