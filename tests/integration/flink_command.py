@@ -17,6 +17,8 @@ from tests.streams import CLICKS
 TIMEOUT_S = 120
 POLL_S = 0.05
 ENDED = ("FINISHED", "CANCELED", "FAILED")
+# For a cluster whose restores are counted: a process that is only slow is not taken for lost.
+PATIENT = {"heartbeat.timeout": 60_000}
 
 
 class FlinkCommand(Learning):

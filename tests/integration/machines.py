@@ -13,12 +13,15 @@ from strandline.store.chain import log
 from strandline_flink import flink_rest
 from strandline_flink.dev.broker import free_port
 from strandline_flink.dev.cluster import Cluster
-from tests.integration.flink_command import flink, running_jobs
+from tests.integration.flink_command import PATIENT, flink, running_jobs
 from tests.integration.gate import Gate
 from tests.integration.harness import Run
 
 NAMES = ("one", "two")
-SETTINGS = {"web.refresh-interval": 100}  # how old the answers of REST may be, in ms
+SETTINGS = {
+    **PATIENT,
+    "web.refresh-interval": 100,  # how old the answers of REST may be
+}
 # The task of the worker, and of the merger beside it.
 NEAR_TASKS = 2
 

@@ -12,11 +12,12 @@ from tests.integration.harness import Run, gone, python_workers, restored_opens
 from tests.integration.live import live_run
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+FAST = {"heartbeat.timeout": 4000}  # how long TaskManagers believe in a killed JobManager
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("flink"), taskmanagers=2) as running:
+    with Cluster(tmp_path_factory.mktemp("flink"), taskmanagers=2, settings=FAST) as running:
         yield running
 
 

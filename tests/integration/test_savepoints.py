@@ -9,7 +9,7 @@ from strandline.store import Store
 from strandline.store.chain import log
 from strandline_flink.dev.broker import HOST, Broker, free_port
 from strandline_flink.dev.cluster import Cluster
-from tests.integration.flink_command import FlinkCommand, running_jobs
+from tests.integration.flink_command import PATIENT, FlinkCommand, running_jobs
 from tests.integration.gate import Gate
 from tests.integration.harness import Run, check_exact, ends, made, produce, restored_opens
 from tests.integration.live import Producing
@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("flink"), taskmanagers=2) as running:
+    folder = tmp_path_factory.mktemp("flink")
+    with Cluster(folder, taskmanagers=2, settings=PATIENT) as running:
         yield running
 
 

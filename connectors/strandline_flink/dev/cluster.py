@@ -33,7 +33,7 @@ JAVA_OPTIONS: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 # Heaps by name: Flink's own defaults take 3.3 GB for one JobManager and one TaskManager.
 SETTINGS: Final = {
     "heartbeat.interval": 500,  # two that nobody answers, and a killed TaskManager is known
-    "heartbeat.timeout": 30_000,  # a process that is only slow is not given up
+    "heartbeat.timeout": 10_000,
     "jobmanager.bind-host": "localhost",
     "jobmanager.memory.heap.size": "256m",
     "jobmanager.memory.jvm-metaspace.size": "192m",
