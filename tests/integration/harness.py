@@ -28,7 +28,7 @@ from strandline.transaction import open_stream
 from strandline_flink.dev.broker import Broker
 from tests.streams import CLICKS
 
-START_TIMEOUT_S = 90.0  # two cores may be shared with other tests
+START_TIMEOUT_S = 150.0  # two cores may be shared with other tests
 POLL_S = 0.05
 PYTHON_WORKER = "pyflink.fn_execution.beam.beam_boot"
 GONE_WITHIN_S = 60
