@@ -19,7 +19,7 @@ from tests.integration.live import Producing
 from tests.integration.machines import staged, two_machines
 from tests.streams import CLICKS, clicks
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 RUN = "0" * 31 + "1"
 
 

@@ -13,7 +13,7 @@ from tests.integration.harness import restored_opens
 from tests.integration.live import live_run
 from tests.integration.machines import Machines, two_machines
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
