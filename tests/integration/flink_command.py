@@ -17,6 +17,8 @@ from tests.streams import CLICKS
 TIMEOUT_S = 120
 POLL_S = 0.05
 ENDED = ("FINISHED", "CANCELED", "FAILED")
+# For a cluster whose restores are counted: a process that is only slow is not taken for lost.
+PATIENT = {"heartbeat.timeout": 60_000}
 
 
 class FlinkCommand(Learning):
@@ -50,15 +52,15 @@ class FlinkCommand(Learning):
     def savepoint(self, job: str) -> str:
         """Take a savepoint and let the job go on; the savepoint's address."""
         self.wait_until("all tasks", lambda: self._all_run(job))
-        return self._made(self._flink("savepoint", job, str(self._savepoints)))
+        return self._made(flink(self._cluster, "savepoint", job, str(self._savepoints)))
 
     def stop(self, job: str, *options: str) -> str:
         """Stop the job with a savepoint; the savepoint's address."""
-        return self._made(self._flink("stop", "-p", str(self._savepoints), *options, job))
+        return self._made(flink(self._cluster, "stop", "-p", str(self._savepoints), *options, job))
 
     def cancel(self, job: str) -> None:
         """End the job with nothing more."""
-        self._flink("cancel", job)
+        flink(self._cluster, "cancel", job)
         self.wait_for_end(job)
 
     def wait_for_end(self, job: str) -> str:
@@ -112,22 +114,30 @@ class FlinkCommand(Learning):
         restore = ["-s", savepoint] if savepoint else []
         arguments = [*self._arguments, "--checkpoint", checkpoint, *options]
         script = ["-py", str(train_script()), *arguments]
-        return self._flink("run", *how, *restore, *script, fails=fails)
-
-    def _flink(self, action: str, *arguments: str, fails: bool = False) -> str:
-        result = subprocess.run(
-            [HOME / "bin" / "flink", action, "-m", self._cluster.address, *arguments],
-            env=self._cluster.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=TIMEOUT_S,
-        )
-        assert (result.returncode != 0) == fails, result.stdout
-        return result.stdout
+        return flink(self._cluster, "run", *how, *restore, *script, fails=fails)
 
     def _made(self, out: str) -> str:
         found = re.search(r"Path: (\S+)", out)
         assert found is not None, out
         return found[1]
+
+
+def flink(cluster: Cluster, action: str, *arguments: str, fails: bool = False) -> str:
+    """Run Flink's command against the cluster, and see that it succeeds or fails; its words."""
+    result = subprocess.run(
+        [HOME / "bin" / "flink", action, "-m", cluster.address, *arguments],
+        env=cluster.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    assert (result.returncode != 0) == fails, result.stdout
+    return result.stdout
+
+
+def running_jobs(cluster: Cluster) -> list[str]:
+    """The ids of the cluster's jobs that run."""
+    jobs = flink_rest.ask(cluster.address, "jobs/overview")["jobs"]
+    return [job["jid"] for job in jobs if job["state"] == "RUNNING"]

@@ -22,7 +22,7 @@ from tests.streams import CLICKS, clicks
 TICK_EVENTS = 60
 TICK_S = 0.05
 ITEMS = 200
-CATCH_UP_S = 10
+CATCH_UP_S = 60
 
 
 class Background(ABC):

@@ -76,8 +76,8 @@ def test_a_broker_dies_with_its_killed_parent(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         assert not is_gone(pid)
         os.kill(parent.pid, signal.SIGKILL)
-        parent.wait(10)
-        deadline_s = time.monotonic() + 10
+        parent.wait(30)
+        deadline_s = time.monotonic() + 30
         while not is_gone(pid) and time.monotonic() < deadline_s:
             time.sleep(0.05)
         assert is_gone(pid)

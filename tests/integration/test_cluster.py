@@ -24,12 +24,11 @@ from tests.streams import clicks
 pytestmark = pytest.mark.timeout(300)
 UNSHARE = ["unshare", "--map-root-user", "--mount"]
 APART = shutil.which("unshare") is not None and subprocess.call([*UNSHARE, "true"]) == 0
-FAST = {"heartbeat.interval": 500, "heartbeat.timeout": 4000}
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("flink"), taskmanagers=1, settings=FAST) as running:
+    with Cluster(tmp_path_factory.mktemp("flink"), taskmanagers=1) as running:
         yield running
 
 
@@ -74,9 +73,9 @@ def test_the_job_outlives_a_killed_command_and_the_same_command_takes_over(
         produce(broker, "cluster-stop", clicks(2000, seed=1))
         run.start()
         run.wait_for_events(ends(broker, "cluster-stop"))
-        run.wait_until("its own open", lambda: opens(run.store) == 2)
+        run.wait_until("its own open", lambda: opens(run.store) >= 2)
         assert run.stop()["ended"] == "stopped"
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 90
     while flink_rest.unfinished_jobs(cluster.address) and time.monotonic() < deadline_s:
         time.sleep(0.1)
     assert flink_rest.unfinished_jobs(cluster.address) == []
@@ -176,7 +175,7 @@ def test_application_mode_starts_again_from_head(broker: Broker, tmp_path: Path)
     arguments += ["--topic", "application", "--store", run.store_url, "--bounded"]
     for seed in (1, 2):
         application = [str(train_script()), *arguments]
-        cluster = Cluster(tmp_path / f"flink-{seed}", settings=FAST, application=application)
+        cluster = Cluster(tmp_path / f"flink-{seed}", application=application)
         cluster.start()
         try:
             assert cluster.jobmanager is not None

@@ -12,7 +12,7 @@ from tests.integration.harness import Run, gone, python_workers, restored_opens
 from tests.integration.live import live_run
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
-FAST = {"heartbeat.interval": 500, "heartbeat.timeout": 4000}
+FAST = {"heartbeat.timeout": 4000}  # how long TaskManagers believe in a killed JobManager
 
 
 @pytest.fixture(scope="module")

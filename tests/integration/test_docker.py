@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from strandline.manifest import TrainBody
@@ -17,13 +18,15 @@ from strandline.store.chain import log
 from strandline_flink.children import dying_with_parent
 from strandline_flink.dev.broker import Broker, free_port
 
+pytestmark = pytest.mark.timeout(300)
 DOCKER = Path(__file__).parents[2] / "docker"
 NODE = DOCKER / "flink_node.py"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((DOCKER / "compose.yaml").read_text())[
     "services"
 ]
 EVENTS = 3000
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 90
+JOB_TIMEOUT_S = 200
 
 
 @contextmanager
@@ -100,7 +103,9 @@ def test_the_compose_files_programs_learn_what_its_generator_makes(
     with node("jobmanager", tmp_path, environment):
         assert check("taskmanager", environment).returncode != 0
         with node("taskmanager", tmp_path, environment):
-            done = subprocess.run([*job, "--bounded"], env=environment, timeout=110, check=False)
+            done = subprocess.run(
+                [*job, "--bounded"], env=environment, timeout=JOB_TIMEOUT_S, check=False
+            )
     assert done.returncode == 0
     store = open_store(str(tmp_path / "store"))
     assert verify_chain(store, files=True) == store.head()

@@ -18,12 +18,13 @@ from tests.integration.java_runner import SPEC, TIMEOUT_S, command, lines
 
 LAST = 300
 PACKED = 11_001
-HEAD_START_S = 0.0002  # of Java, 0 to 9 times: so that now one is first and now the other
+HEAD_START_S = 0.0002  # of Java at first; longer when it lost, shorter when it won
 
 
 def test_java_and_python_race_for_every_number(tmp_path: Path) -> None:
     store = create_store(str(tmp_path / "store"), Spec.parse(SPEC))
     winners: dict[int, set[str]] = {}
+    head_start_s = HEAD_START_S
     with subprocess.Popen(
         command("race", store.url), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as java:
@@ -32,9 +33,10 @@ def test_java_and_python_race_for_every_number(tmp_path: Path) -> None:
         assert java.stdout.readline() == b"ready\n"
         for version in range(1, LAST + 1):
             java.stdin.write(b".")  # Java appends this version now, and so does Python
-            time.sleep(version % 10 * HEAD_START_S)
+            time.sleep(head_start_s)
             won_by_python = store.append(version, b"python %d" % version)
             won_by_java = java.stdout.readline() == b"true\n"
+            head_start_s *= 0.5 if won_by_java else 2.0
             verdicts = {"python": won_by_python, "java": won_by_java}
             winners[version] = {who for who, won in verdicts.items() if won}
         out, _ = java.communicate(timeout=TIMEOUT_S)

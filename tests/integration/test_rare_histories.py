@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from strandline.manifest import OpenBody
 from strandline.model import open_model
@@ -150,6 +151,7 @@ def test_compaction_and_aborted_transactions_leave_holes_around_the_stores_posit
     send(broker, topic, clicks(50, 1), keys=5, commit=False)
     send(broker, topic, clicks(200, 2), keys=40, commit=True)
     wait_until_compacted(broker, topic, 100)
+    compact_no_more(broker, topic)
     left = [(offset, value) for offset, value in visible(broker, topic) if offset >= 100]
     offsets = [offset for offset, _ in left]
     assert offsets[0] > 100, "the store's position lies in a hole"
@@ -173,6 +175,14 @@ def wait_until_compacted(broker: Broker, topic: str, position: int) -> None:
             return
         assert time.monotonic() < deadline_s, f"{len(offsets)} of {position}.. are still there"
         time.sleep(1)
+
+
+def compact_no_more(broker: Broker, topic: str) -> None:
+    """The topic stays as it is: the broker would go on between a look at it and the run's."""
+    settings = {"cleanup.policy": "delete"}
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=settings)])
+    admin.close()
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def test_offsets_that_are_not_there_yet_end_in_bounded_time(topic: Broker) -> No
     started = time.monotonic()
     with pytest.raises(EnvironmentUnfit, match=r"came to offsets \{1: 0\} in time, expected"):
         list(read_topic(topic.bootstrap, TOPIC, {1: (0, 5)}, timeout_s=2))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # kafka-python's, when it gives up

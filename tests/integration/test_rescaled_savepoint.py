@@ -8,7 +8,7 @@ import pytest
 from strandline.store.chain import log
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
-from tests.integration.flink_command import FlinkCommand
+from tests.integration.flink_command import PATIENT, FlinkCommand
 from tests.integration.harness import check_exact, produce, restored_opens
 from tests.streams import clicks
 
@@ -18,7 +18,7 @@ SCALES = [(1, 1), (4, 3), (2, 4), (1, 1)]
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    slots = {"taskmanager.numberOfTaskSlots": 4}
+    slots = {**PATIENT, "taskmanager.numberOfTaskSlots": 4}
     with Cluster(tmp_path / "flink", settings=slots) as running:
         yield running
 

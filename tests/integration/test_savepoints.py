@@ -1,33 +1,27 @@
 """Flink's savepoints on a real cluster: what a restore goes on from, and what it is refused."""
 
-import os
-import signal
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from strandline.store import Store
 from strandline.store.chain import log
-from strandline_flink import flink_rest
-from strandline_flink.dev.broker import Broker
+from strandline_flink.dev.broker import HOST, Broker, free_port
 from strandline_flink.dev.cluster import Cluster
-from tests.integration.flink_command import FlinkCommand
+from tests.integration.flink_command import PATIENT, FlinkCommand, running_jobs
+from tests.integration.gate import Gate
 from tests.integration.harness import Run, check_exact, ends, made, produce, restored_opens
 from tests.integration.live import Producing
 from tests.streams import clicks
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
-PAUSE_ATTEMPTS = 5
-PAUSE_POLL_S = 0.0002
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("flink"), taskmanagers=2) as running:
+    folder = tmp_path_factory.mktemp("flink")
+    with Cluster(folder, taskmanagers=2, settings=PATIENT) as running:
         yield running
 
 
@@ -105,7 +99,7 @@ def test_drained_job_is_restored(broker: Broker, cluster: Cluster, tmp_path: Pat
         with Run(broker.bootstrap, topic, tmp_path, f"--flink={cluster.address}") as run:
             run.wait_for_events(ends(broker, topic))
             produce(broker, topic, clicks(500, seed=1))
-            (first,) = running(cluster)
+            (first,) = running_jobs(cluster)
             savepoint = flink.stop(first, "--drain")
             assert run.summary()["ended"] == "finished"
         produce(broker, topic, clicks(500, seed=2))
@@ -113,12 +107,6 @@ def test_drained_job_is_restored(broker: Broker, cluster: Cluster, tmp_path: Pat
         flink.wait_for_all()
         assert (restored_opens(flink.store), runs(flink.store)) == (1, 1)
     check_exact(broker, topic, flink.store_url)
-
-
-def running(cluster: Cluster) -> list[str]:
-    """The ids of the cluster's jobs that run."""
-    jobs = flink_rest.ask(cluster.address, "jobs/overview")["jobs"]
-    return [job["jid"] for job in jobs if job["state"] == "RUNNING"]
 
 
 def test_two_submissions_from_one_savepoint(
@@ -145,56 +133,42 @@ def test_two_submissions_from_one_savepoint(
     check_exact(broker, topic, flink.store_url)
 
 
+class BrokerBehindGate(Broker):
+    """Its clients are told to connect to a gate's port."""
+
+    def __init__(self, folder: Path, port: int, gate: Gate) -> None:
+        super().__init__(folder, port=port)
+        self._gate = gate
+
+    def _configure(self, ports: tuple[int, int]) -> None:
+        super()._configure(ports)
+        with (self.folder / "server.properties").open("a") as properties:
+            properties.write(f"advertised.listeners=PLAINTEXT://{HOST}:{self._gate.port}\n")
+
+
 def test_savepoint_triggered_before_partition_discovery_ends(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    """The broker stands still once the open is made, before it tells where a bounded run ends."""
-    with Broker(tmp_path / "kafka") as broker:
-        for attempt in range(PAUSE_ATTEMPTS):
-            topic = f"undiscovered-{attempt}"
-            broker.create_topic(topic, 2)
-            produce(broker, topic, clicks(1000))
-            (tmp_path / topic).mkdir()
-            with FlinkCommand(cluster, broker, topic, tmp_path / topic) as flink:
-                discovered = discoveries(cluster)
-                with paused_at_the_open(broker, flink):
-                    first = flink.run("--bounded", checkpoint="10m")
-                    savepoint = flink.savepoint(first)
-                    flink.cancel(first)
-                    in_time = discoveries(cluster) == discovered
-                if not in_time:
-                    continue
-                assert kinds(flink.store) == ["genesis", "open"]
-                second = flink.run("--bounded", savepoint=savepoint)
-                assert flink.wait_for_end(second) == "FINISHED"
-            assert kinds(flink.store)[:4] == ["genesis", "open", "open", "train"]
-            check_exact(broker, topic, flink.store_url)
-            return
-    pytest.fail(f"{PAUSE_ATTEMPTS} times discovery had ended before the broker stood still")
+    """The broker answers nothing once the open is made, nor where a bounded run ends."""
+    topic, port = "undiscovered", free_port()
+    with Gate(port) as gate, BrokerBehindGate(tmp_path / "kafka", port, gate) as broker:
+        broker.create_topic(topic, 2)
+        produce(broker, topic, clicks(1000))
+        with FlinkCommand(cluster, broker, topic, tmp_path) as flink:
+            discovered = discoveries(cluster)
+            with gate.closed(once=lambda: made(flink.store_url, version=1)):
+                first = flink.run("--bounded", checkpoint="10m")
+                savepoint = flink.savepoint(first)
+                flink.cancel(first)
+                assert gate.keeps
+                assert discoveries(cluster) == discovered
+            assert kinds(flink.store) == ["genesis", "open"]
+            second = flink.run("--bounded", savepoint=savepoint)
+            assert flink.wait_for_end(second) == "FINISHED"
+        assert kinds(flink.store)[:4] == ["genesis", "open", "open", "train"]
+        check_exact(broker, topic, flink.store_url)
 
 
 def discoveries(cluster: Cluster) -> int:
     """How often an enumerator has discovered partitions, as the JobManager's log says."""
     return (cluster.logs / "jobmanager.log").read_text().count("Partition split changes")
-
-
-@contextmanager
-def paused_at_the_open(broker: Broker, flink: FlinkCommand) -> Iterator[None]:
-    """SIGSTOP to the broker at the moment the store's first version appears."""
-    ended = threading.Event()
-
-    def pause() -> None:
-        while not ended.is_set():
-            if made(flink.store_url, version=1):
-                os.kill(broker.pid, signal.SIGSTOP)
-                return
-            time.sleep(PAUSE_POLL_S)
-
-    thread = threading.Thread(target=pause)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        os.kill(broker.pid, signal.SIGCONT)

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("sh", "make", "awk", "rm")
 NETWORK = ("PIP_", "SSL_CERT", "REQUESTS_CA", "CURL_CA", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-AGAIN_S_MAX = 1.0
+AGAIN_SHARE_MAX = 0.1
 
 
 class Machine:
@@ -57,10 +57,11 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_bare_machine_becomes_ready_and_stays_so(machine: Machine) -> None:
+    began_s = time.monotonic()
     assert "ready in" in machine.run("make", "setup")
-    started_s = time.monotonic()
+    ready_s = time.monotonic()
     assert machine.run("make", "setup") == ""
-    assert time.monotonic() - started_s < AGAIN_S_MAX
+    assert time.monotonic() - ready_s < AGAIN_SHARE_MAX * (ready_s - began_s)
     python = str(machine.repo / ".venv" / "bin" / "python")
     compile_java = "from strandline_flink.jars import compiled; print(compiled())"
     assert str(machine.home) in machine.run(python, "-c", compile_java)

@@ -86,6 +86,12 @@ def wait_for_commits(run: Run, *streams: str, more: int = 3) -> None:
     )
 
 
+def turns(run: Run) -> int:
+    """How often a version is of another stream than the one before it."""
+    streams = [stream_of(manifest) for manifest in line_of(run.store_url)[1:]]
+    return sum(one != other for one, other in pairwise(streams))
+
+
 def wait_for_end(broker: Broker, run: Run, stream: str) -> None:
     wanted = {str(partition): end for partition, end in ends(broker, stream).items()}
     run.wait_until(f"{stream} at {wanted}", lambda: positions(run.store_url, stream) == wanted)
@@ -117,20 +123,20 @@ def test_two_jobs_and_a_library_writer_feed_one_store_and_one_job_is_killed(
             wait_for_commits(right, "right", "library")
             left.start()
             wait_for_commits(left, *topics, "library")
+            left.wait_until("ten turns", lambda: turns(left) > 10)
         for run, topic in ((left, "left"), (right, "right")):
             wait_for_end(broker, run, topic)
             run.stop()
         watching.catch_up()
-    streams = check_streams(broker, left.store_url, topics, {"library": library.events})
-    assert sum(one != other for one, other in pairwise(streams)) > 10, "they took turns"
+    check_streams(broker, left.store_url, topics, {"library": library.events})
 
 
 def check_streams(
     broker: Broker, store_url: str, topics: Sequence[str], others: Mapping[str, Sequence[bytes]]
-) -> list[str]:
+) -> None:
     """Each event of the topics and of other streams is in one version of one sound line, once.
 
-    A topic's stream has its name. Returns the stream of each version.
+    A topic's stream has its name.
     """
     line = line_of(store_url)
     events = {topic: read_all(broker, topic) for topic in topics}
@@ -146,7 +152,6 @@ def check_streams(
     assert {item: model.count(item) for item in items} == items
     report = fsck(store_url)
     assert (report["sound"], report["head"]) == (True, len(line) - 1)
-    return [stream_of(manifest) for manifest in line[1:]]
 
 
 @pytest.mark.long

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-import time
+import threading
 
 import psutil
 
@@ -11,10 +11,16 @@ HOLD = "held = bytearray(b'x') * (200 << 20); print('held', flush=True); input()
 
 
 def test_the_highest_sample_counts() -> None:
-    samples = iter([3, 9, 4, *[1] * 1000])
-    memory = PeakMemory(lambda: next(samples), interval_s=0.001)
+    samples, later = iter([3, 9, 4]), threading.Event()
+
+    def measure() -> int:
+        if (sample := next(samples, 0)) == 0:
+            later.set()
+        return sample
+
+    memory = PeakMemory(measure, interval_s=0.001)
     memory.start()
-    time.sleep(0.05)
+    later.wait()
     memory.stop()
     assert memory.peak_bytes == 9
 

@@ -155,10 +155,16 @@ class Cluster:
         else:
             self.jobmanager = self._launch("jobmanager", "jobmanager.sh")
 
-    def start_taskmanager(self) -> subprocess.Popen[bytes]:
-        """Start one more TaskManager."""
+    def start_taskmanager(
+        self, settings: Mapping[str, Any] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start one more TaskManager; `settings` are its own, where they differ from the cluster's.
+
+        A cluster of `taskmanagers=0` has only those.
+        """
         self._started += 1
-        process = self._launch(f"taskmanager-{self._started}", "taskmanager.sh")
+        own = [f"-D{key}={value}" for key, value in (settings or {}).items()]
+        process = self._launch(f"taskmanager-{self._started}", "taskmanager.sh", *own)
         self.taskmanagers.append(process)
         return process
 

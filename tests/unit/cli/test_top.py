@@ -89,10 +89,10 @@ def test_json_is_one_line_for_head_and_one_for_each_version_that_comes(store: St
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_in_a_pipe_it_is_a_plain_line_a_second(store: Store, number: int) -> None:
+    began_s = time.monotonic()
     with top(store) as process:
-        began_s = time.monotonic()
         lines = [next_line(process) for _ in range(3)]
-        assert 1.5 < time.monotonic() - began_s < 20
+        assert time.monotonic() - began_s > 1.5, "two seconds lie between three lines"
         end(process, number)
     assert all("\x1b" not in line for line in lines)
     assert lines[0].startswith(f"version {store.head()} (train, ")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from itertools import count, islice
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 from xxhash import xxh64_intdigest
@@ -48,9 +48,9 @@ def seconds(members: list[bytes]) -> float:
     decoder, dice, times_s = Decoder(SPEC), random.Random(7), []
     for _ in range(5):
         events = [b'{"y":1' + b"".join(dice.sample(members, len(members))) + b"}" for _ in "123456"]
-        begin = perf_counter()
+        begin = thread_time()
         assert decoder.decode_counted(events)[2] == 0, "the kernel reads them"
-        times_s.append(perf_counter() - begin)
+        times_s.append(thread_time() - begin)
     return min(times_s)
 
 
