@@ -26,7 +26,7 @@ TEMPORARY: Final = ".tmp-"
 
 _WRITE_BYTES: Final = 1 << 18
 """At once: for a longer write Linux takes pages of megabytes, which on a virtual machine are often
-the host's and must be got back from it first. A file of 4 MB then costs five times as much."""
+the host's and must be got back from it first."""
 
 
 def publish(path: Path, data: bytes | memoryview) -> bool:
