@@ -24,6 +24,10 @@ from uuid import uuid4
 
 TEMPORARY: Final = ".tmp-"
 
+_WRITE_BYTES: Final = 1 << 18
+"""At once: for a longer write Linux takes pages of megabytes, which on a virtual machine are often
+the host's and must be got back from it first."""
+
 
 def publish(path: Path, data: bytes | memoryview) -> bool:
     """Create the file with these bytes; False if the name was taken. Durable in both cases.
@@ -108,10 +112,10 @@ def open_temporary(folder: Path) -> tuple[Path, int]:
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write all of the bytes, in as many calls as the system needs."""
+    """Write all of the bytes, in pieces, in as many calls as the system needs."""
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(descriptor, rest) :]
+        rest = rest[os.write(descriptor, rest[:_WRITE_BYTES]) :]
 
 
 def _link(temporary: Path, path: Path) -> bool:

@@ -45,7 +45,7 @@ def filled(harness: Harness, manifests: list[bytes]) -> Store:
 def check_staged_bytes_come_back(harness: Harness) -> None:
     store = harness.make()
     for kind in KINDS:
-        data = f"\0{kind}".encode() * 1000
+        data = f"\0{kind}".encode() * 100_000  # longer than one write
         ref = store.stage(kind, data)
         assert ref == FileRef(sha256=sha256_hex(data), bytes=len(data))
         assert store.read(kind, ref) == data
