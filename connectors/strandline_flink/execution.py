@@ -19,6 +19,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 from strandline.errors import EnvironmentUnfit, StrandlineError
 from strandline_flink.children import end
 from strandline_flink.failure import (
+    JAVA_DIED,
     RUN_FOLDER,
     find_failure,
     job_lost,
@@ -54,7 +55,7 @@ def job_process() -> Iterator[None]:
         except Exception as error:
             codes = [process.poll() for process in started]
             dead = [code for code in codes if code is not None]
-            words = f"its Java process died (exit code {dead[0]})" if dead else str(error)
+            words = f"{JAVA_DIED} (exit code {dead[0]})" if dead else str(error)
             print(words, file=sys.stderr)  # a Java error has no words once Java is gone
             write_failure(Path(folder), words)
             raise

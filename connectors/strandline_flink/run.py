@@ -21,7 +21,7 @@ from strandline.store import Store
 from strandline_flink.children import dying_with_parent, end
 from strandline_flink.cluster_check import check_cluster
 from strandline_flink.execution_mode import chosen
-from strandline_flink.failure import as_error, read_failure
+from strandline_flink.failure import JAVA_DIED, as_error, read_failure
 from strandline_flink.listening import listening
 from strandline_flink.options import JobOptions
 from strandline_flink.preflight import Topic, check
@@ -95,10 +95,13 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
                     watch.wait_for_last(checked.topic, options.checkpoint_ms)
         finally:
             exit_code = end(child, CHILD_EXIT_S)
-        progress.look()
         failure = read_failure(folder.path)
-        if failure is not None or (exit_code != 0 and not stop.asked):
+        if stop.asked and failure is not None and failure.message.startswith(JAVA_DIED):
+            # A signal to all of a run's processes, as a service manager sends it, ends Java too.
+            warn(f"no version was waited for: {failure.message}")
+        elif failure is not None or (exit_code != 0 and not stop.asked):
             raise as_error(failure, folder.log)
+        progress.look()
         if exit_code != 0 and options.flink:
             warn(f"the job was not seen to end; look for it at {options.flink} and cancel it there")
     folder.remove()
