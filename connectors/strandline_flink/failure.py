@@ -19,7 +19,6 @@ _LOST: Final = re.compile(
     r"FlinkJobNotFoundException|ConnectException|Connection refused|ConnectionClosedException"
 )
 FAILURE_FILE: Final = "failure.json"
-JAVA_DIED: Final = "its Java process died"
 # Names the folder of a local run in the environment of its processes.
 RUN_FOLDER: Final = "STRANDLINE_RUN_FOLDER"
 

@@ -21,7 +21,7 @@ from strandline.store import Store
 from strandline_flink.children import dying_with_parent, end
 from strandline_flink.cluster_check import check_cluster
 from strandline_flink.execution_mode import chosen
-from strandline_flink.failure import JAVA_DIED, as_error, read_failure
+from strandline_flink.failure import as_error, read_failure
 from strandline_flink.listening import listening
 from strandline_flink.options import JobOptions
 from strandline_flink.preflight import Topic, check
@@ -96,10 +96,7 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
         finally:
             exit_code = end(child, CHILD_EXIT_S)
         failure = read_failure(folder.path)
-        if stop.asked and failure is not None and failure.message.startswith(JAVA_DIED):
-            # A signal to all of a run's processes, as a service manager sends it, ends Java too.
-            warn(f"no version was waited for: {failure.message}")
-        elif failure is not None or (exit_code != 0 and not stop.asked):
+        if failure is not None or (exit_code != 0 and not stop.asked):
             raise as_error(failure, folder.log)
         progress.look()
         if exit_code != 0 and options.flink:
