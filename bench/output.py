@@ -7,6 +7,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 
 from bench.figures import Summary
@@ -19,13 +20,26 @@ MACHINE: Final = describe()
 
 
 def parser(doc: str | None) -> ArgumentParser:
-    """Return a parser for a bench's arguments, with those that all benches have."""
+    """Return a parser for a bench's arguments, with those that all benches have.
+
+    From here on Ctrl-C ends the bench in one word.
+    """
+    sys.excepthook = _excepthook
     made = ArgumentParser(description=(doc or "").partition("\n")[0])
     made.add_argument("--json", action="store_true", help="end with one JSON object on one line")
     how = made.add_mutually_exclusive_group()
     how.add_argument("--brief", action="store_true", help="for tests: seconds, never quoted")
     how.add_argument("--write", action="store_true", help="keep the result in bench/results")
     return made
+
+
+def _excepthook(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def progress(text: str) -> None:

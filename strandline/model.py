@@ -183,15 +183,16 @@ class Model:
 
     def _one(self, kind: type[S], learner: str | None, call: str) -> tuple[str, S]:
         """Return the one learner of a type that is meant, and its part of the spec."""
-        found = [
-            (name, settings)
+        those = {
+            name: settings
             for name, settings in self.spec.learners.items()
-            if isinstance(settings, kind) and learner in (None, name)
-        ]
+            if isinstance(settings, kind)
+        }
+        found = [(name, those[name]) for name in those if learner in (None, name)]
         if len(found) != 1:
             raise SpecError(
                 f"learner {learner!r}: the spec's learners of type"
-                f" {kind.__struct_config__.tag} are {[name for name, _ in found]}, expected one:"
+                f" {kind.__struct_config__.tag} are {list(those)}, expected one:"
                 f" name it, as in {call}"
             )
         return found[0]

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,6 @@ from pyflink import java_gateway
 from pyflink.datastream import StreamExecutionEnvironment
 
 from strandline.errors import EnvironmentUnfit, StrandlineError
-from strandline_flink.children import end
 from strandline_flink.failure import (
     RUN_FOLDER,
     find_failure,
@@ -120,7 +119,13 @@ def _java_process() -> Iterator[Sequence[subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def launch_and_read(env: Mapping[str, str], args: Sequence[str]) -> Any:
-        started.append(launch(env, args))
+        # A service manager sends SIGTERM to all of a run's processes: Java, which is needed to
+        # cancel the job, inherits that it is ignored.
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            started.append(launch(env, args))
+        finally:
+            signal.signal(signal.SIGTERM, before)
         threading.Thread(target=_forward, args=started, daemon=True).start()
         return started[0]
 
@@ -134,7 +139,11 @@ def _java_process() -> Iterator[Sequence[subprocess.Popen[bytes]]]:
                 continue
             # Closed first: every Java handle that Python drops later would try to reach it.
             java_gateway.get_gateway().shutdown()
-            end(process, JVM_EXIT_S)
+            assert process.stdin is not None, "PyFlink's Java ends when this pipe is closed"
+            process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(JVM_EXIT_S)
+            process.kill()
 
 
 def _forward(process: subprocess.Popen[bytes]) -> None:

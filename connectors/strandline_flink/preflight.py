@@ -52,7 +52,9 @@ class Topic:
         """Per partition the position after its last event that a reader may see."""
         with self._consumer() as consumer:
             found = consumer.partitions_for_topic(self.name) or ()
-            ends = consumer.end_offsets([TopicPartition(self.name, each) for each in found])
+            ends = consumer.end_offsets(
+                [TopicPartition(self.name, each) for each in found], timeout_ms=BROKER_TIMEOUT_MS
+            )
         return {partition.partition: end for partition, end in ends.items()}
 
     def source(self) -> dict[str, str]:

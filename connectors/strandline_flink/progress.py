@@ -15,6 +15,14 @@ from strandline_flink.execution_mode import Mode
 WINDOW_S: Final = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No broker answers this machine: since when, and what it met when it asked."""
+
+    since_ms: int
+    reason: str
+
+
 @dataclass(slots=True)
 class Progress:
     """Totals of the versions of one run; `look` takes up those that are new."""
@@ -32,6 +40,8 @@ class Progress:
     first_version_s: float | None = None
     newest_cut_ms: int = 0
     stopping: bool = False
+    silence: Silence | None = None
+    _moved_s: float = field(default_factory=time.monotonic)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def look(self) -> bool:
@@ -42,6 +52,11 @@ class Progress:
             found |= self._take(read_manifest(self.store, version))
         self.head = head
         return found
+
+    @property
+    def still_s(self) -> float:
+        """Seconds since a look found a version of this run, or since the start."""
+        return time.monotonic() - self._moved_s
 
     @property
     def events_per_s(self) -> float:
@@ -89,6 +104,7 @@ class Progress:
         entry = manifest.streams.get(self.stream)
         if entry is None or entry.version != manifest.version or entry.run != self.run:
             return False
+        self._moved_s = time.monotonic()
         self.version, self.positions = manifest.version, entry.positions
         body = manifest.body
         if not isinstance(body, TrainBody):
@@ -96,7 +112,7 @@ class Progress:
             return True
         self.newest_cut_ms = manifest.time_ms
         if self.first_version_s is None:
-            self.first_version_s = time.monotonic() - self.started_s
+            self.first_version_s = self._moved_s - self.started_s
         self.total = add_totals((self.total, totals_of(body)))
-        self._recent.append((time.monotonic(), body.counts.events))
+        self._recent.append((self._moved_s, body.counts.events))
         return True

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from strandline.cli.output import age
+from strandline.cli.version_view import moment
+from strandline.clock import wall_clock_ms
 from strandline.compactor import Compactor
 from strandline.errors import EnvironmentUnfit, NoStore, StoreError, StoreUnavailable
 from strandline.store import Store
@@ -19,9 +22,10 @@ from strandline_flink.children import dying_with_parent, end
 from strandline_flink.cluster_check import check_cluster
 from strandline_flink.execution_mode import chosen
 from strandline_flink.failure import as_error, read_failure
+from strandline_flink.listening import listening
 from strandline_flink.options import JobOptions
 from strandline_flink.preflight import Topic, check
-from strandline_flink.progress import Progress
+from strandline_flink.progress import Progress, Silence
 from strandline_flink.run_folder import RunFolder
 
 POLL_S: Final = 0.05
@@ -84,17 +88,17 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
         folder = RunFolder.make()
         child = start(options, folder)
         try:
-            with compacting(checked.store, warn):
+            with compacting(checked.store, warn), listening(checked.topic, progress):
                 watch = Watch(child, progress, report, warn, stop)
                 watch.follow()
                 if stop.asked:
                     watch.wait_for_last(checked.topic, options.checkpoint_ms)
         finally:
             exit_code = end(child, CHILD_EXIT_S)
-        progress.look()
         failure = read_failure(folder.path)
         if failure is not None or (exit_code != 0 and not stop.asked):
             raise as_error(failure, folder.log)
+        progress.look()
         if exit_code != 0 and options.flink:
             warn(f"the job was not seen to end; look for it at {options.flink} and cancel it there")
     folder.remove()
@@ -136,6 +140,7 @@ class Watch:
     warn: Callable[[str], None]
     stop: Stop
     _away: bool = False
+    _silence: Silence | None = None
 
     def follow(self) -> None:
         """Report every new version until the job ends or a stop is asked for."""
@@ -149,7 +154,7 @@ class Watch:
         """
         self.progress.stopping = True
         self.report(self.progress)
-        if self.progress.opened is None:
+        if self.progress.opened is None or self.progress.silence is not None:
             return
         deadline_s = time.monotonic() + STOP_INTERVALS * checkpoint_ms / 1000 + STOP_EXTRA_S
         try:
@@ -174,8 +179,21 @@ class Watch:
             if not self._away:
                 self.warn(f"the store does not answer, the job goes on when it does: {error}")
             self._away = True
+        self._tell_of_silence()
         self.report(self.progress)
         time.sleep(POLL_S)
+
+    def _tell_of_silence(self) -> None:
+        """Say when brokers fell silent and when one answers again; the job waits for them."""
+        was, self._silence = self._silence, self.progress.silence
+        if was is None and self._silence is not None:
+            self.warn(
+                f"since {moment(self._silence.since_ms)} {self._silence.reason}. "
+                "The job waits, and goes on by itself when one answers"
+            )
+        elif was is not None and self._silence is None:
+            silent = age(was.since_ms, wall_clock_ms())
+            self.warn(f"a Kafka broker answers again after {silent}, and the job goes on")
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from strandline.cli.arguments import Json, SpecFile
-from strandline.cli.output import count, err, out, print_json, ratio
+from strandline.cli.output import age, count, err, out, print_json, ratio
+from strandline.clock import wall_clock_ms
 from strandline_flink.options import JobOptions
 from strandline_flink.progress import Progress
 from strandline_flink.run import run
@@ -122,6 +123,14 @@ class Announcements:
 
 def line(progress: Progress) -> str:
     """The run in one line."""
+    if progress.silence is None or progress.stopping:
+        return state(progress)
+    silent = age(progress.silence.since_ms, wall_clock_ms())
+    return f"{state(progress)} · no Kafka broker has answered for {silent}"
+
+
+def state(progress: Progress) -> str:
+    """What the run has done."""
     if progress.stopping:
         stands = "before the first version" if progress.opened is None else "after one more version"
         return f"stopping {stands}; Ctrl-C again stops at once"

@@ -42,6 +42,15 @@ appender.file.strategy.type = DefaultRolloverStrategy
 appender.file.strategy.max = 3
 logger.checkpoints.name = org.apache.flink.runtime.checkpoint.CheckpointCoordinator
 logger.checkpoints.level = WARN
+# One or two lines for each checkpoint of an idle job.
+logger.coordinator.name = org.apache.flink.runtime.source.coordinator.SourceCoordinator
+logger.coordinator.level = WARN
+logger.metrics.name = org.apache.flink.metrics.MetricGroup
+logger.metrics.level = ERROR
+# Thousands of lines a second while no broker answers.
+logger.admin.name = \
+org.apache.flink.kafka.shaded.org.apache.kafka.clients.admin.internals.AdminMetadataManager
+logger.admin.level = WARN
 """
 
 

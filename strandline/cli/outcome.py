@@ -11,7 +11,8 @@ import typer
 
 from strandline.cli.lazy import LazyGroup
 from strandline.cli.output import err, printable
-from strandline.errors import StrandlineError
+from strandline.errors import EnvironmentUnfit, StrandlineError
+from strandline.store.remedies import REMEDIES
 
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141  # as if ended by SIGPIPE, like every other tool in a pipe
@@ -54,6 +55,9 @@ class Commands(LazyGroup):
         except Exception as error:
             if debugging(ctx):
                 raise
+            if isinstance(error, OSError) and error.errno in REMEDIES:
+                report(f"{error}: {REMEDIES[error.errno]}")
+                raise typer.Exit(EnvironmentUnfit.exit_code) from None
             report_unexpected(error)
             raise typer.Exit(1) from None
         return result

@@ -141,8 +141,8 @@ def check_merged(schema: TableSchema, rule: str, merged: Changes, before: Values
     raise MergeError(
         f"table {schema.name}, rule {rule}: row {merged.rows[row]} would become "
         f"{after[row].tolist()} from {before[row].tolist()} ({len(unfit)} such rows), "
-        "expected finite numbers; the epoch is not committed: lower alpha, or look for extreme "
-        "feature values or weights"
+        "expected finite numbers; nothing is committed: look for extreme numbers in the changes, "
+        "if a program handed them in, else in the events (feature values, weights), or lower alpha"
     )
 
 

@@ -116,6 +116,17 @@ class Run(Learning):
         """Wait until so many versions were made since the start; the first one is the open."""
         self.wait_until(f"{more} versions", lambda: self.head() >= self._head + more)
 
+    def wait_to_hear(self, words: str) -> str:
+        """Wait until it says a line with these words on standard error; return the line."""
+        assert self._process is not None
+        assert self._process.stderr is not None
+        said = []
+        for line in self._process.stderr:
+            said.append(line)
+            if words in line:
+                return line
+        raise AssertionError(f"it ended without a word of {words!r}: {said}")
+
     def stop(self) -> dict[str, Any]:
         """SIGTERM; the run's summary."""
         os.kill(self.pid, signal.SIGTERM)

@@ -1,7 +1,11 @@
 """The source's enumerator, in Java, restored from what a checkpoint took of it, beside a broker."""
 
 import json
+import os
+import signal
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +62,23 @@ def test_checkpoint_triggered_before_partition_discovery_ends_is_restored(
         assert offsets == {"0": 5, "1": 5}
     opens = [manifest.body for manifest in log(store) if isinstance(manifest.body, OpenBody)]
     assert [each.key.restored for each in opens] == [1, None]
+
+
+def test_no_broker_answers_while_partitions_are_looked_for(
+    broker: Broker, store: Store, topic: str
+) -> None:
+    """Kafka's client gives up after each timeout; the job is not restarted for it."""
+    timeout_ms = 1000
+    with ThreadPoolExecutor(1) as thread:
+        os.kill(broker.pid, signal.SIGSTOP)
+        try:
+            asked = (store, broker, topic, RUN, "earliest", str(timeout_ms))
+            found = thread.submit(enumerator, "undiscovered", *asked)
+            time.sleep(8 * timeout_ms / 1000)
+            assert not found.done(), found.exception()
+        finally:
+            os.kill(broker.pid, signal.SIGCONT)
+        assert found.result()["offsets"] == {"0": 0, "1": 0}
 
 
 def test_topic_created_anew_between_savepoint_and_restore(

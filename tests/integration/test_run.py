@@ -1,6 +1,8 @@
 """`strandline run` against a real broker: it learns every event once, whatever ends it."""
 
 import math
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -52,5 +54,6 @@ def test_a_stopped_run_goes_on_where_the_store_stands(broker: Broker, tmp_path: 
     produce(broker, "stopped", with_rejects(3000, seed=4))
     with Run(broker.bootstrap, "stopped", tmp_path) as second:
         second.wait_for_events(ends(broker, "stopped"))
-        second.stop()
+        os.killpg(second.pid, signal.SIGTERM)  # to all its processes, as a service manager does
+        assert second.summary()["ended"] == "stopped"
     check_exact(broker, "stopped", second.store_url)

@@ -109,7 +109,9 @@ def test_an_unclear_learner_is_refused_with_the_names() -> None:
         model.predict(nested(1), learner="sold")
     with pytest.raises(SpecError, match="expected one of ctr, price_only, sold, got 'other'"):
         model.predict(nested(1), learner="other")
-    with pytest.raises(SpecError, match=r"'ctr': the spec's learners of type counts are \[\]"):
+    with pytest.raises(
+        SpecError, match=r"'ctr': the spec's learners of type counts are \['sold'\]"
+    ):
         model.count("a", learner="ctr")
 
 

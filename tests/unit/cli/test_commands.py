@@ -134,6 +134,15 @@ def test_a_users_error_is_one_message_and_its_exit_code(folder: Path, tmp_path: 
     assert b"--input" in strandline("learn", folder / "clicks.toml", *arguments, code=2).stderr
 
 
+def test_folder_that_cannot_be_made_or_written_is_no_bug_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    in_the_way = strandline("dev", "broker", "--folder", tmp_path / "file" / "broker", code=3)
+    assert b"a file is in the way: choose another folder" in in_the_way.stderr
+    arguments = ["--output", "/dev/full", "--events", "1000"]
+    full = strandline("dev", "events", *arguments, code=3)
+    assert b"the file system is full: free some space" in full.stderr
+
+
 def test_debug_shows_the_stack_trace(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "strandline.cli", "--debug", "log", str(tmp_path / "none")]
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)

@@ -180,7 +180,7 @@ def test_a_lost_answer_to_the_link_is_a_win(
         ("open", errno.EROFS, "read-write"),
         ("link", errno.EPERM, "hard links"),
         ("fsync", errno.EIO, "check it"),
-        ("mkdir", errno.ENOTDIR, "check the path"),
+        ("mkdir", errno.ENOTDIR, "a file is in the way"),
     ],
 )
 def test_refusals_of_the_system_name_the_remedy(

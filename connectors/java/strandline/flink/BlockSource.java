@@ -1,6 +1,5 @@
 package strandline.flink;
 
-import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -120,7 +119,7 @@ public final class BlockSource
     }
 
     private KafkaSubscriber subscriber() {
-        return KafkaSubscriber.getTopicListSubscriber(List.of(settings.topic()));
+        return new PatientSubscriber(settings.topic());
     }
 
     private OffsetsInitializer stoppingOffsets() {

@@ -3,7 +3,6 @@ package strandline.flink;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
@@ -119,14 +118,9 @@ final class PosixStore implements Store {
         String fault;
         try {
             fault = difference(file, wanted, digest);
-        } catch (ClosedByInterruptException e) {
-            throw e;
         } catch (NoSuchFileException e) {
             LOG.debug("{} is not there", file, e);
             fault = file + " is missing";
-        } catch (IOException e) {
-            LOG.debug("{} cannot be read", file, e);
-            fault = file + " cannot be read (" + e + ")";
         }
         if (fault != null) {
             requireRoot(null);

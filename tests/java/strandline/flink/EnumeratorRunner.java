@@ -34,15 +34,21 @@ public final class EnumeratorRunner {
     private EnumeratorRunner() {}
 
     /**
-     * undiscovered STORE BOOTSTRAP TOPIC SUBMISSION FROM | restored STORE BOOTSTRAP TOPIC SUBMISSION
-     * ENUMERATOR WRITER
+     * undiscovered STORE BOOTSTRAP TOPIC SUBMISSION FROM [TIMEOUT_MS] | restored STORE BOOTSTRAP
+     * TOPIC SUBMISSION ENUMERATOR WRITER
      */
     public static void main(String[] args) throws Exception {
-        String from = args[0].equals("undiscovered") ? args[5] : "earliest";
+        boolean undiscovered = args[0].equals("undiscovered");
+        String from = undiscovered ? args[5] : "earliest";
+        String timeoutMs = undiscovered && args.length > 6 ? args[6] : "60000";
+        Map<String, String> properties = Map.of(
+                "bootstrap.servers", args[2],
+                "request.timeout.ms", timeoutMs,
+                "default.api.timeout.ms", timeoutMs);
         JobSettings settings = new JobSettings(args[1], "events", args[4], from, false, false,
-                Map.of("bootstrap.servers", args[2]), args[3], false, List.of());
+                properties, args[3], false, List.of());
         try {
-            if (args[0].equals("undiscovered")) {
+            if (undiscovered) {
                 undiscovered(settings);
             } else {
                 restored(settings, HexFormat.of().parseHex(args[5]), Json.ascii(args[6]));
