@@ -44,7 +44,7 @@ def environment(options: JobOptions) -> StreamExecutionEnvironment:
     env.add_jars(*(jar.as_uri() for jar in shipped))
     check_guarantees(env)
     if one_interpreter(env):  # it is loaded while Flink starts
-        java().PythonInside.startAhead(sys.executable)
+        java().PythonAhead.start(sys.executable)
     return env
 
 

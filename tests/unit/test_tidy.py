@@ -60,7 +60,7 @@ BANNED = {  # pattern -> what to do instead
     ),
     r"\btorch\.load\b|\bjoblib\.load\b|allow_pickle\s*=\s*True": "safetensors",
     r"\byaml\.(load|unsafe_load|full_load)\b": "TOML or JSON, decoded into a type",
-    r"\b(eval|exec)\((?!IMPORTS\))": "a table of functions",  # but for PythonInside's constant
+    r"\b(eval|exec)\((?!PythonInside.IMPORTS\))": "a table of functions",
     r"shell\s*=\s*True": "a list of arguments",
 }
 

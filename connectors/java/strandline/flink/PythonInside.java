@@ -1,11 +1,11 @@
 package strandline.flink;
 
+import java.lang.reflect.Field;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.streaming.api.functions.python.DataStreamPythonFunctionInfo;
+import org.apache.flink.streaming.api.operators.python.embedded.AbstractEmbeddedPythonFunctionOperator;
 import org.apache.flink.streaming.api.operators.python.embedded.EmbeddedPythonProcessOperator;
-import pemja.core.PythonInterpreter;
-import pemja.core.PythonInterpreterConfig;
 
 /**
  * PyFlink's operator of thread mode, a Python function inside the JVM, but for what Python imports
@@ -13,7 +13,7 @@ import pemja.core.PythonInterpreterConfig;
  */
 public final class PythonInside extends EmbeddedPythonProcessOperator<byte[], byte[]> {
     private static final long serialVersionUID = 1L;
-    private static final String IMPORTS = "import strandline_flink.inside";
+    static final String IMPORTS = "import strandline_flink.inside";
 
     public PythonInside(Configuration configuration, DataStreamPythonFunctionInfo function) {
         super(
@@ -23,28 +23,20 @@ public final class PythonInside extends EmbeddedPythonProcessOperator<byte[], by
                 PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO);
     }
 
+    /**
+     * The interpreter is not called by its type: <code>flink run</code> gives a job a copy of that
+     * class, which is not the one that Flink's own classes have.
+     */
     @Override
     public void openPythonInterpreter() {
-        interpreter.exec(IMPORTS);
+        try {
+            Field field = AbstractEmbeddedPythonFunctionOperator.class
+                    .getDeclaredField("interpreter");
+            Object python = field.get(this);
+            python.getClass().getMethod("exec", String.class).invoke(python, IMPORTS);
+        } catch (ReflectiveOperationException error) {
+            throw new IllegalStateException(IMPORTS, error);
+        }
         super.openPythonInterpreter();
-    }
-
-    /**
-     * Has Python start in this JVM and import what operators will, in a thread of its own: where
-     * the JVM is all of Flink, both start at once. What fails here fails again where it is needed.
-     */
-    public static void startAhead(String python) {
-        PythonInterpreterConfig config = PythonInterpreterConfig.newBuilder()
-                .setExcType(PythonInterpreterConfig.ExecType.MULTI_THREAD)
-                .setPythonExec(python)
-                .addPythonPaths(System.getenv("PYTHONPATH"))
-                .build();
-        Thread thread = new Thread(() -> {
-            try (PythonInterpreter interpreter = new PythonInterpreter(config)) {
-                interpreter.exec(IMPORTS);
-            }
-        }, "python-ahead");
-        thread.setDaemon(true);
-        thread.start();
     }
 }
