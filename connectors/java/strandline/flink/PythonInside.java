@@ -4,8 +4,7 @@ import java.lang.reflect.Field;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.streaming.api.functions.python.DataStreamPythonFunctionInfo;
-import org.apache.flink.streaming.api.operators.python.embedded.AbstractEmbeddedPythonFunctionOperator;
-import org.apache.flink.streaming.api.operators.python.embedded.EmbeddedPythonProcessOperator;
+import org.apache.flink.streaming.api.operators.python.embedded.*;
 
 /**
  * PyFlink's operator of thread mode, a Python function inside the JVM, but for what Python imports
