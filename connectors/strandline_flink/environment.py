@@ -43,7 +43,7 @@ def environment(options: JobOptions) -> StreamExecutionEnvironment:
         shipped += Path(pyflink.__path__[0]).glob("opt/flink-python-*.jar")
     env.add_jars(*(jar.as_uri() for jar in shipped))
     check_guarantees(env)
-    if one_interpreter(env):  # it is loaded while Flink starts
+    if RUN_FOLDER in os.environ and one_interpreter(env):  # it is loaded while Flink starts
         java().PythonAhead.start(sys.executable)
     return env
 
