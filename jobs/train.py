@@ -17,7 +17,7 @@ import sys
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline_flink.environment import environment
-from strandline_flink.execution import execute, job_process
+from strandline_flink.execution import execute, one_message
 from strandline_flink.operators import Join, Learn, Merge
 from strandline_flink.options import JobOptions
 from strandline_flink.topology import (
@@ -63,5 +63,5 @@ def main(options: JobOptions) -> None:
 
 
 if __name__ == "__main__":
-    with job_process():
+    with one_message():
         main(JobOptions.from_args(sys.argv[1:]))

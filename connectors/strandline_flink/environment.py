@@ -16,6 +16,7 @@ from strandline_flink.failure import RUN_FOLDER
 from strandline_flink.flink_rest import has_python_jar
 from strandline_flink.options import PARALLELISM_MAX, JobOptions
 from strandline_flink.run_folder import RunFolder
+from strandline_flink.topology import java, one_interpreter
 
 CHECKPOINT_TIMEOUT: Final = "120 s"
 # A failed checkpoint is retried with the next one: a slow store is no reason to start over.
@@ -42,6 +43,8 @@ def environment(options: JobOptions) -> StreamExecutionEnvironment:
         shipped += Path(pyflink.__path__[0]).glob("opt/flink-python-*.jar")
     env.add_jars(*(jar.as_uri() for jar in shipped))
     check_guarantees(env)
+    if RUN_FOLDER in os.environ and one_interpreter(env):  # it is loaded while Flink starts
+        java().PythonAhead.start(sys.executable)
     return env
 
 

@@ -1,19 +1,15 @@
 """Running a built job: on a cluster, or as the child process of `strandline run`."""
 
-import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from py4j.protocol import Py4JJavaError
-from pyflink import java_gateway
 from pyflink.datastream import StreamExecutionEnvironment
 
 from strandline.errors import EnvironmentUnfit, StrandlineError
@@ -23,40 +19,29 @@ from strandline_flink.failure import (
     job_lost,
     known_error,
     marked,
-    write_failure,
 )
 from strandline_flink.options import JobOptions
 
 POLL_S: Final = 0.1
-JVM_EXIT_S: Final = 10
 
 
 @contextmanager
-def job_process() -> Iterator[None]:
-    """Around all of a job's program: leave failures where `strandline run` finds them.
+def one_message() -> Iterator[None]:
+    """On a cluster's client, end with the message of an error of ours, not with its stack traces.
 
-    Without `strandline run`, on a cluster's client, they end the program in one message.
+    Below `strandline run`, which has that message from `job_process`, change nothing.
     """
-    folder = os.environ.get(RUN_FOLDER)
-    if folder is None:
-        with _one_message():
-            yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which decides
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # a word per handle of a dead process
-    with _java_process() as started:
-        try:
-            yield
-        except StrandlineError as error:
-            write_failure(Path(folder), marked(error))
+    try:
+        yield
+    except (Py4JJavaError, StrandlineError) as error:
+        if RUN_FOLDER in os.environ:
             raise
-        except Exception as error:
-            codes = [process.poll() for process in started]
-            dead = [code for code in codes if code is not None]
-            words = f"its Java process died (exit code {dead[0]})" if dead else str(error)
-            print(words, file=sys.stderr)  # a Java error has no words once Java is gone
-            write_failure(Path(folder), words)
+        failure = find_failure(marked(error) if isinstance(error, StrandlineError) else str(error))
+        known = None if failure is None else known_error(failure)
+        if known is None:
             raise
+        print(f"error: {known}", file=sys.stderr)
+        sys.exit(known.exit_code)
 
 
 def execute(env: StreamExecutionEnvironment, options: JobOptions) -> None:
@@ -93,61 +78,3 @@ def execute_here(env: StreamExecutionEnvironment, name: str) -> None:
                 time.sleep(POLL_S)
             return
     result.result()
-
-
-@contextmanager
-def _one_message() -> Iterator[None]:
-    """End with the message of an error of ours, not with the two stack traces around it."""
-    try:
-        yield
-    except (Py4JJavaError, StrandlineError) as error:
-        failure = find_failure(marked(error) if isinstance(error, StrandlineError) else str(error))
-        known = None if failure is None else known_error(failure)
-        if known is None:
-            raise
-        print(f"error: {known}", file=sys.stderr)
-        sys.exit(known.exit_code)
-
-
-@contextmanager
-def _java_process() -> Iterator[Sequence[subprocess.Popen[bytes]]]:
-    """End PyFlink's Java process with us, and read its stderr: a full pipe would stop the job.
-
-    PyFlink starts the process with a pipe that nobody reads and forgets its handle.
-    """
-    launch = java_gateway.launch_gateway_server_process
-    started: list[subprocess.Popen[bytes]] = []
-
-    def launch_and_read(env: Mapping[str, str], args: Sequence[str]) -> Any:
-        # A service manager sends SIGTERM to all of a run's processes: Java, which is needed to
-        # cancel the job, inherits that it is ignored.
-        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        try:
-            started.append(launch(env, args))
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        threading.Thread(target=_forward, args=started, daemon=True).start()
-        return started[0]
-
-    java_gateway.launch_gateway_server_process = launch_and_read
-    try:
-        yield started
-    finally:
-        java_gateway.launch_gateway_server_process = launch
-        for process in started:
-            if process.poll() is not None:
-                continue
-            # Closed first: every Java handle that Python drops later would try to reach it.
-            java_gateway.get_gateway().shutdown()
-            assert process.stdin is not None, "PyFlink's Java ends when this pipe is closed"
-            process.stdin.close()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(JVM_EXIT_S)
-            process.kill()
-
-
-def _forward(process: subprocess.Popen[bytes]) -> None:
-    assert process.stderr is not None
-    for line in process.stderr:
-        sys.stderr.buffer.write(line)
-        sys.stderr.buffer.flush()

@@ -107,7 +107,8 @@ def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dic
 
 def start(options: JobOptions, folder: RunFolder) -> subprocess.Popen[bytes]:
     """Start the job's process. It dies with this one, and is in the same process group."""
-    command = [sys.executable, str(train_script()), *options.resolved().to_args()]
+    program = [str(train_script()), *options.resolved().to_args()]
+    command = [sys.executable, "-P", "-m", "strandline_flink.job_process", *program]
     with folder.log.open("ab") as log:
         return subprocess.Popen(
             dying_with_parent(command),

@@ -22,8 +22,10 @@ PREFIX: Final = "strandline-run-"
 KEPT_S: Final = 86_400
 # Tens of megabytes of blocks are in flight, each for tens of milliseconds: in a young generation
 # that holds them they die there; in one of the JVM's own choice every collection copies them.
+# Classes have all their room at once: else a start stops three times to collect for more.
 HEAP: Final = (
-    "-Xms640m -Xmn384m -Xmx896m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    "-Xms640m -Xmn384m -Xmx896m -XX:MetaspaceSize=256m -XX:MaxMetaspaceSize=256m "
+    "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 )
 
 LOGGING: Final = """\

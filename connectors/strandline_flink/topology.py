@@ -1,10 +1,12 @@
 """The words that `jobs/train.py` is written in: Java operators in a PyFlink stream."""
 
+from importlib import import_module
 from typing import Any, Final
 
 from pyflink.common import Types, WatermarkStrategy
 from pyflink.datastream import DataStream, ProcessFunction, StreamExecutionEnvironment
 from pyflink.datastream.connectors.base import Sink
+from pyflink.datastream.data_stream import _create_j_data_stream_python_function_info
 from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration
 
@@ -12,6 +14,7 @@ from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.spec import Spec
 from strandline_flink.kafka_settings import KafkaSettings
 from strandline_flink.options import JobOptions
+from strandline_flink.without_beam import import_functions
 
 BYTES: Final = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
@@ -62,13 +65,24 @@ def process(
 
     To and from processes beside the JVM large elements go as files in memory, not through gRPC.
     """
-    beside = in_processes(stream)
-    if beside:
-        stream = through(stream, f"{name}-IntoFiles", java().IntoFiles(), parallelism)
-    answers = named(stream.process(function, BYTES), name, parallelism)
-    if beside:
-        answers = through(answers, f"{name}-OutOfFiles", java().OutOfFiles(), parallelism)
+    import_functions()
+    if in_processes(stream):
+        files = through(stream, f"{name}-IntoFiles", java().IntoFiles(), parallelism)
+        made = named(files.process(function, BYTES), name, parallelism)
+        answers = through(made, f"{name}-OutOfFiles", java().OutOfFiles(), parallelism)
+    else:
+        answers = through(stream, name, inside(stream, function), parallelism)
     return through(answers, f"{name}Accounts", java().Accounts(), parallelism)
+
+
+def inside(stream: DataStream, function: ProcessFunction) -> Any:
+    """The operator that runs a Python function inside the JVM."""
+    kind = import_module("pyflink.fn_execution.flink_fn_execution_pb2")
+    made = _create_j_data_stream_python_function_info(
+        function, kind.UserDefinedDataStreamFunction.PROCESS
+    )
+    environment = stream._j_data_stream.getExecutionEnvironment()
+    return java().PythonInside(get_j_env_configuration(environment), made)
 
 
 def in_processes(stream: DataStream) -> bool:

@@ -54,13 +54,15 @@ OPERATORS = {"Source__BlockSource", "WorkerAccounts", "MergerAccounts", "ModelSt
 class Observed:
     """What a run left: its store, Flink's metrics and its log near its end, its versions.
 
-    `sent_bytes` are all that the worker's task has sent through Flink.
+    `sent_bytes` are all that the worker's task has sent through Flink, `beam` is whether a process
+    of the run had Beam's libraries in memory.
     """
 
     mode: str
     store: Store
     metrics: dict[str, int]
     sent_bytes: int
+    beam: bool
     log: str
     versions: list[Manifest]
 
@@ -94,9 +96,11 @@ def observed(
             text = logged.read_text()
             metrics = read_metrics(rest_address(text))
             sent_bytes = read_sent_bytes(rest_address(text))
+            mapped = (each.path for process in run.processes() for each in process.memory_maps())
+            beam = any("apache_beam" in path for path in mapped)
             run.stop()
         check_exact(broker, topic, run.store_url)
-        yield Observed(mode, store, metrics, sent_bytes, text, versions)
+        yield Observed(mode, store, metrics, sent_bytes, beam, text, versions)
 
 
 @pytest.mark.long
@@ -240,6 +244,10 @@ def test_deltas_pass_through_flink_only_from_processes_of_their_own(observed: Ob
         assert 0 < observed.sent_bytes < delta_bytes / 10
     else:
         assert observed.sent_bytes > delta_bytes
+
+
+def test_beam_is_in_memory_only_where_python_runs_in_processes(observed: Observed) -> None:
+    assert observed.beam == (observed.mode == "process")
 
 
 def test_every_metric_is_described(observed: Observed) -> None:

@@ -67,13 +67,14 @@ def content_hash(root: Path, sources: list[Path]) -> str:
 
 
 def flink_jars() -> list[Path]:
-    """The jars that every Flink process has on its class path."""
+    """The jars that every Flink process of a PyFlink job has on its class path."""
     spec = find_spec("pyflink")
     if spec is None or spec.origin is None:
         raise EnvironmentUnfit(
             "PyFlink is not installed in this environment: pip install 'strandline[flink]'"
         )
-    return sorted(Path(spec.origin).with_name("lib").glob("*.jar"))
+    home = Path(spec.origin).parent
+    return sorted([*home.glob("lib/*.jar"), *home.glob("opt/flink-python-*.jar")])
 
 
 def compile_java(sources: list[Path], classes: Path, class_path: list[Path]) -> None:

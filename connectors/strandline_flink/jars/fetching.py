@@ -8,14 +8,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from jgo.maven import MavenContext, PythonResolver
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.jars.cache import cache_dir, publish, scratch_dir
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 Group = Literal["connector", "compiler", "broker"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -75,6 +77,9 @@ def check(jar: Jar, file: Path) -> None:
 
 def fetch(jars: Sequence[Jar], folder: Path) -> None:
     """Fetch jars into `folder`, each visible there only when it is whole, durable and checked."""
+    # A start that fetches nothing has no use for 0.1 s of imports.
+    from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
+
     with progress(jars) as report, scratch_dir(folder) as scratch:
         resolver = PythonResolver(progress_callback=report)
         context = MavenContext(resolver, repo_cache=scratch, timeout=TIMEOUT_S)
@@ -88,7 +93,7 @@ def fetch(jars: Sequence[Jar], folder: Path) -> None:
             list(pool.map(fetch_one, jars))  # a list, so that the first error is raised
 
 
-def download(context: MavenContext, jar: Jar) -> Path:
+def download(context: "MavenContext", jar: Jar) -> Path:
     """The file as the repository sends it, unchecked, below the context's scratch folder."""
     artifact = context.create_dependency(jar.coordinate).artifact
     for attempts_left in reversed(range(ATTEMPTS)):

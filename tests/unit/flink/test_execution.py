@@ -3,7 +3,7 @@
 import pytest
 
 from strandline.errors import Rival
-from strandline_flink.execution import job_process
+from strandline_flink.execution import one_message
 from strandline_flink.failure import RUN_FOLDER
 
 
@@ -13,7 +13,7 @@ def below_flink_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_refusal_ends_the_program_in_one_message(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended, job_process():
+    with pytest.raises(SystemExit) as ended, one_message():
         raise Rival("version 7 stands elsewhere; start again without a savepoint")
     assert ended.value.code == Rival.exit_code
     said = capsys.readouterr()
@@ -22,5 +22,5 @@ def test_refusal_ends_the_program_in_one_message(capsys: pytest.CaptureFixture[s
 
 
 def test_error_that_is_none_of_ours_keeps_its_trace() -> None:
-    with pytest.raises(ZeroDivisionError), job_process():
+    with pytest.raises(ZeroDivisionError), one_message():
         raise ZeroDivisionError
