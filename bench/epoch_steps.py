@@ -23,7 +23,7 @@ from strandline.delta import DeltaFile, ModelChanges
 from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.loading import make_learners, schemas_of, warm_up
-from strandline.manifest import Counts, FileEntry, Rejects, TrainBody
+from strandline.manifest import Counts, FileEntry, Manifest, Rejects, TrainBody
 from strandline.merge import Part, check_merged, merge_table
 from strandline.merger import digests_of
 from strandline.prepared import Prepared
@@ -120,7 +120,7 @@ class Steps:
         version = commit(self._store, self._committable(files))
         self._entry = read_manifest(self._store, version).streams[STREAM]
         clock("commit")
-        self._worker.catch_up(_everything, _nothing)
+        self._worker.catch_up(_everything, self._verbatim)
         clock("adopt")
         for shard, merger in self._mergers.items():
             merger.catch_up(_everything, partial(digests_of, shard=shard))
@@ -207,6 +207,10 @@ class Steps:
             rejects=b"",
         )
 
+    def _verbatim(self, _: Manifest) -> list[int]:
+        """What a version's files hold as the worker sent it: the delta of a job's only worker."""
+        return [self._seq] if self._workers == len(self._mergers) == 1 else []
+
     def _committable(self, files: list[FileEntry]) -> bytes:
         """A version as of changes that were handed in: its positions move without deltas."""
         first = self._entry.positions["0"]
@@ -234,9 +238,6 @@ def _everything(*_: object) -> bool:
     return True
 
 
-def _nothing(*_: object) -> list[int]:
-    """What a version's files hold as the worker sent it: several workers' changes are merged."""
-    return []
 
 
 class _Clock:
