@@ -24,7 +24,7 @@ from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.loading import make_learners, schemas_of, warm_up
 from strandline.manifest import Counts, FileEntry, Manifest, Rejects, TrainBody
-from strandline.merge import Part, check_merged, merge_table
+from strandline.merge import WorkerChange, check_merged, merge_table
 from strandline.merger import digests_of
 from strandline.prepared import Prepared
 from strandline.reader import Follower
@@ -137,7 +137,7 @@ class Steps:
         clock(None)
         deltas = [WorkerDelta.decode(data) for data in sent]
         clock("decode")
-        parts = [Part(delta.worker, delta.learned, delta.tables[TABLE]) for delta in deltas]
+        parts = [WorkerChange(delta.worker, delta.learned, delta.tables[TABLE]) for delta in deltas]
         events = sum(part.events for part in parts)
         table = merger.local[TABLE]
         change = merge_table(self._learner, table.schema, table, parts, events)
@@ -236,8 +236,6 @@ class Steps:
 def _everything(*_: object) -> bool:
     """What a version contains here: every delta before it."""
     return True
-
-
 
 
 class _Clock:

@@ -15,7 +15,7 @@ import numpy as np
 from bench.merge_simulation import Rule
 from strandline.changes import Changes
 from strandline.learners.ftrl import Ftrl
-from strandline.merge import Part, merge_table
+from strandline.merge import WorkerChange, merge_table
 from strandline.merge.gathering import gather_deltas
 from strandline.merge.rules import sum_share
 from strandline.tables import Table
@@ -31,7 +31,7 @@ class _Named:
 def library(name: str) -> Rule:
     """Return a rule of the library."""
 
-    def rule(learner: Ftrl, replica: Table, parts: Sequence[Part], events: int) -> Changes:
+    def rule(learner: Ftrl, replica: Table, parts: Sequence[WorkerChange], events: int) -> Changes:
         named = learner if name == "matched" else _Named({replica.schema.name: name})
         return merge_table(named, replica.schema, replica, parts, events)
 
@@ -41,7 +41,7 @@ def library(name: str) -> Rule:
 def matched_like(exponent: float = 0.25, power: int = 2, *, gives_back: bool = True) -> Rule:
     """Return a candidate."""
 
-    def rule(learner: Ftrl, replica: Table, parts: Sequence[Part], events: int) -> Changes:
+    def rule(learner: Ftrl, replica: Table, parts: Sequence[WorkerChange], events: int) -> Changes:
         gathered = gather_deltas([part.delta for part in parts], replica.schema)
         before = replica.gather(gathered.rows)
         z, n = before[:, 0].astype(np.float64), before[:, 1].astype(np.float64)

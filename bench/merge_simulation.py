@@ -16,12 +16,12 @@ from strandline.changes import Changes, TableDelta
 from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.manifest import Prequential
-from strandline.merge import Part
+from strandline.merge import WorkerChange
 from strandline.prequential import add_sums, prequential_sums
 from strandline.spec import FtrlSpec
 from strandline.tables import DenseTable, Table
 
-Rule = Callable[[Ftrl, Table, Sequence[Part], int], Changes]
+Rule = Callable[[Ftrl, Table, Sequence[WorkerChange], int], Changes]
 """(learner, merger's parameters, parts, events of the epoch) -> change."""
 
 
@@ -78,7 +78,7 @@ def simulate(stream: Batch, setting: Setting, rule: Rule) -> Served:
             for touched in (delta, pending):
                 if touched is not None:
                     local.assign(touched.rows, adopted.gather(touched.rows))
-            parts.append(Part(worker, len(mine), delta))
+            parts.append(WorkerChange(worker, len(mine), delta))
         change = rule(learner, merged, parts, len(rows))
         merged.add(change.rows, change.values)
         if setting.delay == 2:

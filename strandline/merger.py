@@ -12,7 +12,7 @@ from strandline.delta import DeltaFile, ModelChanges
 from strandline.learners.base import Learner
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.manifest import FileEntry, Manifest, TrainBody
-from strandline.merge import Part, check_merged, compose, merge_table
+from strandline.merge import WorkerChange, check_merged, compose, merge_table
 from strandline.prepared import (
     Prepared,
     PreparedShard,
@@ -224,6 +224,6 @@ def _merge_one(
     for worker in sorted({delta.worker for delta in deltas}):
         own = [delta for delta in deltas if delta.worker == worker]
         composed = compose([delta.tables[schema.name] for delta in own], schema)
-        parts.append(Part(worker, sum(delta.learned for delta in own), composed))
+        parts.append(WorkerChange(worker, sum(delta.learned for delta in own), composed))
     events = sum(part.events for part in parts)
     return merge_table(learner, schema, local[schema.name], parts, events, time_ms=time_ms)

@@ -13,7 +13,7 @@ from strandline.learners.counts import Counts
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.sklearn_learner import SklearnLearner
-from strandline.merge import ONE_STREAM, OPERATIONS, Part, check_merged, merge_table
+from strandline.merge import ONE_STREAM, OPERATIONS, WorkerChange, check_merged, merge_table
 from strandline.shards import WHOLE, Shard, shard_table
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
 from strandline.tables import Parameters, TableSchema, apply_changes, fetch_and_apply
@@ -127,7 +127,7 @@ def warm_up() -> None:
         learner.predict(batch)
         for name, delta in learner.take_delta().items():
             table = parameters[name]
-            parts = [Part(worker, 1, delta) for worker in range(2)]
+            parts = [WorkerChange(worker, 1, delta) for worker in range(2)]
             change = merge_table(learner, table.schema, table, parts, events=2)
             check_merged(table.schema, learner.rules[name], change, fetch_and_apply(table, change))
             apply_changes(parameters, [{name: change}])

@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WorkerChange:
     """What one worker learned in the epoch: its index, its learned events, its composed delta."""
 
     worker: int
@@ -76,7 +76,7 @@ def merge_table(
     learner: Merging,
     schema: TableSchema,
     replica: Table,
-    parts: Sequence[Part],
+    parts: Sequence[WorkerChange],
     events: int,
     *,
     time_ms: int = 0,
@@ -204,7 +204,7 @@ class _Epoch:
     learner: Merging
     replica: Table
     gathered: Gathered
-    parts: Sequence[Part]
+    parts: Sequence[WorkerChange]
     events: int
     time_ms: int
 

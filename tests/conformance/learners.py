@@ -17,7 +17,7 @@ from strandline.changes import TableDelta, Values
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners import Learner, empty_parameters
 from strandline.learners.base import Remembering
-from strandline.merge import OPERATIONS, Part, compose, merge_table
+from strandline.merge import OPERATIONS, WorkerChange, compose, merge_table
 from strandline.tables import Parameters, apply_changes
 
 ROUNDING = 2.0**-23
@@ -124,7 +124,8 @@ def merged(
     learner, after = case.bound(start)
     for schema in learner.tables:
         parts = [
-            Part(i, e, d[schema.name]) for i, (d, e) in enumerate(zip(deltas, events, strict=True))
+            WorkerChange(i, e, d[schema.name])
+            for i, (d, e) in enumerate(zip(deltas, events, strict=True))
         ]
         changes = merge_table(learner, schema, start[schema.name], parts, sum(events))
         apply_changes(after, [{schema.name: changes}])
@@ -304,12 +305,12 @@ def check_disjoint_rows_merged_are_sequential(case: Case) -> None:
 def check_merged_bytes_do_not_depend_on_arrival(case: Case) -> None:
     start = learned(case, make_batch(1))
     learner = case.make()
-    parts: dict[str, list[Part]] = {schema.name: [] for schema in learner.tables}
+    parts: dict[str, list[WorkerChange]] = {schema.name: [] for schema in learner.tables}
     for i in range(5):
         worker, _ = case.bound(start)
         worker.learn(make_batch(10 + i))
         for name, delta in worker.take_delta().items():
-            parts[name].append(Part(i, 200, delta))
+            parts[name].append(WorkerChange(i, 200, delta))
     for schema in learner.tables:
         found = set()
         for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0, 3, 1]):

@@ -10,7 +10,7 @@ from strandline.errors import SecondStream, SpecError
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.loading import empty_parameters
 from strandline.manifest import TrainBody
-from strandline.merge import Part, merge_table
+from strandline.merge import WorkerChange, merge_table
 from strandline.model import open_model
 from strandline.reader import Follower
 from strandline.spec import CountsSpec, Spec
@@ -52,7 +52,7 @@ def test_every_version_reads_as_if_all_rows_had_decayed_in_each(
     history = []
     for later_ms, workers in versions:
         time_ms += later_ms
-        parts = [Part(i, 9, delta_of(rows)) for i, rows in enumerate(workers)]
+        parts = [WorkerChange(i, 9, delta_of(rows)) for i, rows in enumerate(workers)]
         changes = merge_table(
             learner, schema, parameters[schema.name], parts[::-1], 9 * len(parts), time_ms=time_ms
         )

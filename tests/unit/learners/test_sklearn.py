@@ -16,7 +16,7 @@ from strandline.learners.loading import empty_parameters, make_learners
 from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.local import learn
 from strandline.manifest import TrainBody
-from strandline.merge import Part, merge_table
+from strandline.merge import WorkerChange, merge_table
 from strandline.model import open_model
 from strandline.spec import SklearnSpec, Spec
 from strandline.spec.estimators import (
@@ -137,7 +137,7 @@ def test_naive_bayes_of_three_workers_is_one_fit_of_all_events(kind: Any) -> Non
             learner.learn(batches[-1])
             parts.append((worker, learner.take_delta()))
         for schema in learner.tables:
-            deltas = [Part(worker, 150, delta[schema.name]) for worker, delta in parts]
+            deltas = [WorkerChange(worker, 150, delta[schema.name]) for worker, delta in parts]
             changes = merge_table(learner, schema, published[schema.name], deltas, 450)
             apply_changes(published, [{schema.name: changes}])
     x = np.concatenate([dense(batch, counting=True) for batch in batches])

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.loading import empty_parameters
-from strandline.merge import Part, merge_table
+from strandline.merge import WorkerChange, merge_table
 from strandline.spec import FtrlSpec
 
 WORKERS = 8
@@ -69,7 +69,7 @@ def published_loss(merge: str, epochs: list[list[Batch]], *, workers: int) -> fl
             for batch in mine:
                 learner.learn(batch)
             events = sum(batch.rows for batch in mine)
-            parts.append(Part(i, events, learner.take_delta()[schema.name]))
+            parts.append(WorkerChange(i, events, learner.take_delta()[schema.name]))
         changes = merge_table(learner, schema, published[schema.name], parts, EPOCH_EVENTS)
         published[schema.name].add(changes.rows, changes.values)
     return float(np.mean(losses[EPOCHS // 2 :]))

@@ -17,7 +17,7 @@ from strandline.merge import (
     ONE_STREAM,
     OPERATIONS,
     Merging,
-    Part,
+    WorkerChange,
     check_merged,
     compose,
     merge_table,
@@ -66,7 +66,7 @@ def delta_of(rows: dict[int, RowColumns]) -> TableDelta:
 
 
 def merge_and_check(
-    learner: Merging, schema: TableSchema, replica: Table, parts: list[Part], events: int
+    learner: Merging, schema: TableSchema, replica: Table, parts: list[WorkerChange], events: int
 ) -> None:
     """Merge, and check what comes of it, as a merger does."""
     merged = merge_table(learner, schema, replica, parts, events)
@@ -97,7 +97,8 @@ def test_every_rule_equals_the_oracle(
     shares = [50 + 10 * i for i in range(len(workers))]
     events = sum(shares)
     parts = [
-        Part(i, m, delta_of(rows)) for i, (m, rows) in enumerate(zip(shares, workers, strict=True))
+        WorkerChange(i, m, delta_of(rows))
+        for i, (m, rows) in enumerate(zip(shares, workers, strict=True))
     ]
     changes = merge_table(learner, schema, replica, parts, events)
     assert changes.rows.tolist() == sorted(set().union(*workers))
@@ -136,7 +137,7 @@ def test_counts_add_up_exactly(
     replica = SparseTable(schema)
     first = counts_delta(start)
     replica.add(first.rows, first.values)
-    parts = [Part(i, 1, counts_delta(rows)) for i, rows in enumerate(workers)]
+    parts = [WorkerChange(i, 1, counts_delta(rows)) for i, rows in enumerate(workers)]
     changes = merge_table(learner, schema, replica, parts, len(workers))
     expected = {
         row: [sum(w.get(row, (0, 0))[i] for w in workers) for i in (0, 1)]
@@ -155,7 +156,7 @@ def matched_change(*parts: RowColumns, events: int) -> Values:
     """Return what rule `matched` makes of one row at zero that each part's worker touched."""
     learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, alpha=0.1), [0])
     (schema,) = learner.tables
-    deltas = [Part(i, part[4], delta_of({1: part})) for i, part in enumerate(parts)]
+    deltas = [WorkerChange(i, part[4], delta_of({1: part})) for i, part in enumerate(parts)]
     values = merge_table(learner, schema, DenseTable(schema), deltas, events).values
     return np.array([learner.weights(values)[0], values[0, 1]])
 
@@ -174,7 +175,9 @@ def test_workers_that_averaged_learn_and_waver_as_one_worker_does() -> None:
     (schema,) = learner.tables
     replica, epochs, q = DenseTable(schema), 50, 1e6
     for _ in range(epochs):
-        parts = [Part(i, 100, delta_of({1: (0.0, q / 8, 0.1, 1e9, 100, 0.0)})) for i in range(8)]
+        parts = [
+            WorkerChange(i, 100, delta_of({1: (0.0, q / 8, 0.1, 1e9, 100, 0.0)})) for i in range(8)
+        ]
         change = merge_table(learner, schema, replica, parts, 800)
         replica.add(change.rows, change.values)
     merged, alone = learner.rate(np.array([replica.values[1, 1], epochs * q]))
@@ -188,7 +191,9 @@ def test_a_row_that_one_worker_touched_takes_its_change_bit_for_bit() -> None:
     replica = DenseTable(schema, np.full((8, 2), 3.0, np.float32))
     mine = delta_of({1: (-2.9, 0.7, 1.25, 3.0, 9, 0), 2: (0.1, 0.7, -0.01, 3.0, 9, 0)})
     other = delta_of({5: (1.0, 1.0, 1.0, 1.0, 1, 0)})
-    changes = merge_table(learner, schema, replica, [Part(0, 9, mine), Part(1, 9, other)], 18)
+    changes = merge_table(
+        learner, schema, replica, [WorkerChange(0, 9, mine), WorkerChange(1, 9, other)], 18
+    )
     assert changes.values[:2].tobytes() == mine.values.tobytes()
 
 
@@ -197,7 +202,8 @@ def test_a_hot_row_moves_to_the_mean_of_the_workers_weights_whatever_was_merged_
     (schema,) = learner.tables
     started, moved, hot = 0.5, (0.3, 0.5), 1e9
     parts = [
-        Part(i, 9, delta_of({1: (0.0, 1.0, dw, hot, 9, started)})) for i, dw in enumerate(moved)
+        WorkerChange(i, 9, delta_of({1: (0.0, 1.0, dw, hot, 9, started)}))
+        for i, dw in enumerate(moved)
     ]
     replica = DenseTable(schema)
     replica.values[1] = learner.state(np.array([2.0]), np.array([4.0]))[0], 4.0
@@ -213,14 +219,16 @@ def test_a_matched_row_has_the_same_bits_on_every_processor() -> None:
     replica = DenseTable(schema, np.full((8, 2), 3.0, np.float32))
     one = delta_of({1: (0.3, 0.7, -0.01, 0.2, 3, 0.1), 2: (-9.0, 2.5, 0.4, 30.0, 9, -0.2)})
     two = delta_of({1: (0.1, 0.2, -0.02, 0.1, 1, 0.3), 2: (-7.0, 1.5, 0.3, 20.0, 7, -0.3)})
-    changes = merge_table(learner, schema, replica, [Part(0, 9, one), Part(1, 9, two)], 18)
+    changes = merge_table(
+        learner, schema, replica, [WorkerChange(0, 9, one), WorkerChange(1, 9, two)], 18
+    )
     assert changes.values.tobytes().hex() == "b29130bf07a0313f40068bc0422b853f"
 
 
 def test_where_the_merged_weight_is_zero_the_row_takes_the_sum() -> None:
     learner = Ftrl("ctr", FtrlSpec(features=("a",), bits=3, l1=10.0), [0])
     (schema,) = learner.tables
-    parts = [Part(i, 5, delta_of({4: (3.0, 1.0, 0.0, 0.1, 5, 0)})) for i in range(2)]
+    parts = [WorkerChange(i, 5, delta_of({4: (3.0, 1.0, 0.0, 0.1, 5, 0)})) for i in range(2)]
     changes = merge_table(learner, schema, DenseTable(schema), parts, 10)
     assert changes.values.tolist() == [[6.0, 2.0]]
 
@@ -231,7 +239,7 @@ def test_the_sum_is_taken_in_worker_order_in_float64() -> None:
     (schema,) = learner.tables
 
     def change(*dz: float) -> Any:
-        parts = [Part(i, 1, delta_of({0: (z, 0, 0, 0, 1, 0)})) for i, z in enumerate(dz)]
+        parts = [WorkerChange(i, 1, delta_of({0: (z, 0, 0, 0, 1, 0)})) for i, z in enumerate(dz)]
         return merge_table(learner, schema, DenseTable(schema), parts[::-1], 9).values[0, 0]
 
     assert change(2.0**24, 1, 1) == 2.0**24 + 2
@@ -246,7 +254,7 @@ def test_a_value_that_is_not_finite_fails_the_merge(rule: str, bad: float) -> No
     learner = Ftrl("ctr", SPECS[rule], [0])
     (schema,) = learner.tables
     replica = DenseTable(schema, np.full((8, 2), 3e38, np.float32))
-    parts = [Part(i, 1, delta_of({2: (bad, bad, bad, 1, 1, 0)})) for i in range(2)]
+    parts = [WorkerChange(i, 1, delta_of({2: (bad, bad, bad, 1, 1, 0)})) for i in range(2)]
     with pytest.raises(MergeError, match=r"ctr\.zn, rule .*row 2 would become"):
         merge_and_check(learner, schema, replica, parts, 2)
 
@@ -255,7 +263,7 @@ def test_counts_beyond_int64_fail_the_merge_instead_of_wrapping() -> None:
     learner = Counts("popularity", CountsSpec(feature="a"), 0)
     (schema,) = learner.tables
     full = counts_delta({3: (2**63 - 1, 0)})
-    parts = [Part(0, 1, full), Part(1, 1, counts_delta({3: (1, 0)}))]
+    parts = [WorkerChange(0, 1, full), WorkerChange(1, 1, counts_delta({3: (1, 0)}))]
     with pytest.raises(MergeError, match="beyond int64"):
         merge_table(learner, schema, SparseTable(schema), parts, 2)
     with pytest.raises(MergeError, match="beyond int64"):
@@ -278,7 +286,7 @@ def test_no_parts_change_nothing() -> None:
 def test_two_parts_of_one_worker_are_refused() -> None:
     learner = Ftrl("ctr", SPECS["sum"], [0])
     (schema,) = learner.tables
-    part = Part(1, 1, delta_of({}))
+    part = WorkerChange(1, 1, delta_of({}))
     with pytest.raises(AssertionError, match="two parts"):
         merge_table(learner, schema, DenseTable(schema), [part, part], 2)
 
@@ -331,7 +339,7 @@ def test_largest_and_last_rows_equal_the_oracle(
     rule = "max" if schema is PEAK else "replace"
     replica = SparseTable(schema)
     apply_changes({schema.name: replica}, [{schema.name: seen(start)}])
-    parts = [Part(i, 1, seen(rows)) for i, rows in enumerate(workers)]
+    parts = [WorkerChange(i, 1, seen(rows)) for i, rows in enumerate(workers)]
     learner = Declared({schema.name: rule})
     changes = merge_table(learner, schema, replica, parts[::-1], len(workers))
     apply_changes({schema.name: replica}, [{schema.name: changes}])
@@ -354,7 +362,7 @@ def test_a_largest_or_last_value_that_is_not_finite_fails_the_merge(
     schema: TableSchema, bad: float
 ) -> None:
     learner = Declared({schema.name: "max" if schema is PEAK else "replace"})
-    parts = [Part(0, 1, seen({3: (bad, 1)})), Part(1, 1, seen({4: (1, 1)}))]
+    parts = [WorkerChange(0, 1, seen({3: (bad, 1)})), WorkerChange(1, 1, seen({4: (1, 1)}))]
     with pytest.raises(MergeError, match="row 3 would become"):
         merge_and_check(learner, schema, SparseTable(schema), parts, 2)
 
@@ -363,14 +371,14 @@ def test_large_integers_of_max_tables_do_not_overflow() -> None:
     """Times and identifiers near 2⁶³ are compared, never added up or taken through float64."""
     schema = TableSchema("peak.times", 2, "int64", operation="max")
     near = 2**63 - 1
-    parts = [Part(i, 1, seen({7: (near - i, -near)}, np.int64)) for i in range(3)]
+    parts = [WorkerChange(i, 1, seen({7: (near - i, -near)}, np.int64)) for i in range(3)]
     changes = merge_table(Declared({schema.name: "max"}), schema, SparseTable(schema), parts, 3)
     assert changes.values.tolist() == [[near, -near]]
 
 
 def test_a_negative_zero_never_decides_a_bit() -> None:
     learner = Declared({PEAK.name: "max"})
-    parts = [Part(i, 1, seen({3: (zero, zero)})) for i, zero in enumerate((-0.0, 0.0))]
+    parts = [WorkerChange(i, 1, seen({3: (zero, zero)})) for i, zero in enumerate((-0.0, 0.0))]
     for order in (parts, parts[:1], parts[1:]):
         changes = merge_table(learner, PEAK, SparseTable(PEAK), order, 2)
         assert not np.signbit(changes.values).any()
