@@ -40,7 +40,7 @@ class Replica(Generic[Key]):
     names these rows, and one of two holds for their table:
 
     - the delta says what the rows were `before`, and they are what the delta makes of them;
-    - it is one of `whole`.
+    - it is one of `copied`.
 
     Keys name own changes: a worker's are its seqs, a merger's the digests of its files. Their owner
     says which of them a version has, in two ways:
@@ -57,7 +57,7 @@ class Replica(Generic[Key]):
         What to stand on.
     shard
         Of which rows.
-    whole
+    copied
         Tables of which a second copy is kept, as it was before the learner changed it: those of
         learners that do not remember (`Remembering`).
     """
@@ -68,10 +68,10 @@ class Replica(Generic[Key]):
         learners: Mapping[str, Learner],
         version: int,
         shard: Shard = WHOLE,
-        whole: Collection[str] = (),
+        copied: Collection[str] = (),
     ) -> None:
         self._store, self._learners, self._shard = store, learners, shard
-        self._schemas, self._whole = schemas_of(learners), frozenset(whole)
+        self._schemas, self._copied = schemas_of(learners), frozenset(copied)
         self.version = version
         self.local: Parameters = {}
         self.pending: list[Pending[Key]] = []
@@ -112,7 +112,7 @@ class Replica(Generic[Key]):
             if not (in_order and _are_same(files, oldest)):
                 kept = self._take_back()
                 apply_changes(self.local, files)
-                apply_changes(self._copies, [_only(changes, self._whole) for changes in files])
+                apply_changes(self._copies, [_only(changes, self._copied) for changes in files])
                 self._push_again([own for own in kept if own.key not in gone])
         self.version = manifest.version
         self.pending = [own for own in self.pending if own.key not in gone]
@@ -146,17 +146,17 @@ class Replica(Generic[Key]):
         self.local = parameters_at(self._store, self._learners, version, self._shard)
         self.version = version
         self.pending = []
-        self._copies: Parameters = {name: self.local[name].copy() for name in self._whole}
+        self._copies: Parameters = {name: self.local[name].copy() for name in self._copied}
 
     def _start(self, name: str, change: Changes) -> Values:
         """Return the rows' values before the change was learned: published + pending."""
         if isinstance(change, TableDelta) and change.before is not None:
             return change.before
-        return (self._copies if name in self._whole else self.local)[name].gather(change.rows)
+        return (self._copies if name in self._copied else self.local)[name].gather(change.rows)
 
     def _take_in(self, name: str, change: Changes) -> Values:
         """Make the change's rows what it makes of them; return what they were before."""
-        if name in self._whole:  # the learner has made of `local` what it would
+        if name in self._copied:  # the learner has made of `local` what it would
             before = self._start(name, change)
             self._assign(name, change, changed_rows(self._schemas[name], before, change))
             return before

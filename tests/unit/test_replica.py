@@ -121,11 +121,11 @@ STEPS = st.lists(
 )
 
 
-def learn(replica: Replica[int], made: ModelChanges, whole: Collection[str]) -> ModelChanges:
+def learn(replica: Replica[int], made: ModelChanges, copied: Collection[str]) -> ModelChanges:
     """Change rows in place, as a learner does, by more than is told if it does not remember."""
     told: ModelChanges = {}
     for name, change in made.items():
-        if name in whole:
+        if name in copied:
             told[name], done = change, Changes(change.rows, 3 * change.values)
         else:
             before = replica.local[name].gather(change.rows)
@@ -135,21 +135,23 @@ def learn(replica: Replica[int], made: ModelChanges, whole: Collection[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "whole", [not_remembered(learners()), schemas_of(learners()), ()], ids=["worker", "all", "none"]
+    "copied",
+    [not_remembered(learners()), schemas_of(learners()), ()],
+    ids=["worker", "all", "none"],
 )
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_local_has_the_bits_of_a_full_rebuild(
-    whole: Collection[str], steps: Iterable[tuple[str, int]]
+    copied: Collection[str], steps: Iterable[tuple[str, int]]
 ) -> None:
     store = create_store("memory:", SPEC)
     assert isinstance(store, MemoryStore)
     other = open_stream(store, "other")
-    replica: Replica[int] = Replica(store, learners(), other.version, whole=whole)
+    replica: Replica[int] = Replica(store, learners(), other.version, copied=copied)
     for key, (step, seed) in enumerate(steps):
         made = changes(seed)
         if step.startswith("learn"):
-            made = learn(replica, made, whole)
+            made = learn(replica, made, copied)
         match step:
             case "push" | "learn_and_push":
                 replica.push(key, made)
