@@ -55,11 +55,11 @@ class Worker:
         """Begin a run on the parameters of a version; seq goes on from what that version names."""
         self._run = run
         self._replica = Replica(
-            self._store, self._learners, version, whole=not_remembered(self._learners)
+            self._store, self._learners, version, copied=not_remembered(self._learners)
         )
         self._seq = self._newest_seq(read_manifest(self._store, version))
         self._read, self._rejected = 0, 0
-        self._begin_epoch()
+        self._epoch = Epoch()
         self._marked = False  # everybody's first epoch stands on the version that START names
         self._bind()
         self._learn_nothing()
