@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from msgspec import structs
-
 from strandline.block import Span
 from strandline.changes import Changes
 from strandline.delta import DeltaFile, ModelChanges
@@ -138,8 +136,7 @@ class Merger:
         read = DeltaFile.decode(data, self._schemas).changes  # raises what readers would
         self._catch_up()
         files = self._stage(read, (move,), {}, time_ms)
-        prepared = prepared_from(self._run, self._start, [], files)
-        return structs.replace(prepared, moves=(move,), time_ms=time_ms)
+        return prepared_from(self._run, self._start, [], files, moves=(move,), time_ms=time_ms)
 
     def forget(self) -> None:
         """Give up the deltas added since the last cut, and every file that is still pending."""

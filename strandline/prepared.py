@@ -126,6 +126,8 @@ def join_shards(
         ordered[0].start,
         deltas,
         [file for part in ordered for file in part.files],
+        moves=join_moves(deltas),
+        time_ms=newest_time_ms(deltas),
         rejects=_one_file(store, refs),
         checkpoint=checkpoint,
     )
@@ -137,6 +139,8 @@ def prepared_from(
     deltas: Sequence[Header],
     files: list[FileEntry],
     *,
+    moves: tuple[Span, ...],
+    time_ms: int,
     rejects: FileRef | None = None,
     checkpoint: int | None = None,
 ) -> Prepared:
@@ -145,9 +149,9 @@ def prepared_from(
     return Prepared(
         run=run,
         start=start,
-        moves=join_moves(deltas),
+        moves=moves,
         seqs=newest_seqs(deltas),
-        time_ms=newest_time_ms(deltas),
+        time_ms=time_ms,
         body=_body(checkpoint, counted, files, rejects),
     )
 
