@@ -46,6 +46,6 @@ class Held:
         if owner is None:
             raise LookupError(
                 f"no worker of this interpreter holds a delta {key.hex()}: it was taken before, "
-                "or its attempt has ended"
+                "or its attempt has ended; Flink restores the job from its last checkpoint"
             )
         return owner._deltas.pop(key)
