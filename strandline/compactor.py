@@ -21,7 +21,7 @@ from strandline.garbage import StagedFile, durable_head, find_garbage
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.store.base import Store
 from strandline.store.chain import manifest_bytes, read_manifest, read_spec
-from strandline.tables import apply_changes
+from strandline.tables import Parameters, apply_changes
 
 POLL_S: Final = 1.0
 
@@ -69,20 +69,22 @@ class Compactor:
         self._store, self._every, self._keep_versions = store, every, keep_versions
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
-        self._version: int | None = None
+        self._version = 0
+        self._parameters: Parameters | None = None
         self._named: dict[int, tuple[StagedFile, ...]] = {}
 
     def run_once(self) -> int | None:
         """Write the newest base that is due; return its version, None if none is due."""
-        due = self._store.head(self._version or 0) // self._every * self._every
+        due = self._store.head(self._version) // self._every * self._every
         if due == 0 or due in self._store.bases():
             return None
-        if self._version is None or self._version > due:
+        if self._parameters is None:
             self._parameters = parameters_at(self._store, self._learners, due)
         else:
             for version in range(self._version + 1, due + 1):
                 manifest = read_manifest(self._store, version)
                 apply_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
+                self._version = version  # what fails later is not applied again
         self._version = due
         data = encode_base(due, manifest_bytes(self._store, due), self._parameters)
         self._store.put_base(due, data)

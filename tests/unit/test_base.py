@@ -107,6 +107,27 @@ def test_a_compactor_that_goes_on_writes_what_a_fresh_one_writes() -> None:
     assert store._bases[10] == mine[10]
 
 
+def test_a_compactor_that_met_a_failure_half_way_applies_no_version_twice() -> None:
+    store = create_store("memory:", SPEC)
+    assert isinstance(store, MemoryStore)
+    job, kept = Job(store), Compactor(store, every=4)
+    for seed in range(7):
+        job.epoch({0: clicks(30, seed)})
+        job.commit()
+        if store.head() < 8:
+            assert kept.run_once() == (4 if store.head() == 4 else None)
+    body = read_manifest(store, 8).body
+    assert isinstance(body, TrainBody)
+    held = {("delta", file.sha256): store._files["delta", file.sha256] for file in body.files}
+    for name in held:
+        del store._files[name]
+    with pytest.raises(StoreDamaged):
+        kept.run_once()
+    store._files |= held
+    assert kept.run_once() == 8
+    assert bits(parameters_at(store, LEARNERS, 8)) == bits(without_bases(store, 8))
+
+
 def test_a_compactor_that_goes_on_reads_each_manifest_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
