@@ -105,7 +105,7 @@ def parameters_at(
 
 
 def is_covered(store: Store, version: int) -> bool:
-    """Return whether a base stands after the version: then its data may be gone."""
+    """Return whether a base stands after the version: then the changes after it may be gone."""
     return max(store.bases(), default=0) > version
 
 

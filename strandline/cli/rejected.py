@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from strandline.base import is_covered
 from strandline.errors import FileMissing, StoreDamaged, VersionGone
 from strandline.manifest import FileRef
 from strandline.rejects import read_rejects
@@ -19,7 +20,7 @@ def rejected_events(store: Store, version: int, file: FileRef) -> list[dict[str,
     try:
         events = read_rejects(store.read("rejects", file))
     except FileMissing as error:
-        if max(store.bases(), default=0) < version:
+        if not is_covered(store, version - 1):
             raise
         raise VersionGone(
             f"{store.url}: the rejected events of version {version} were removed by compaction,"
