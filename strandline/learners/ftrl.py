@@ -132,6 +132,7 @@ class Ftrl:
         """Move the table into records, if it is in none yet; make room for what is touched."""
         table = self._bound()
         if table.memory is not self._memory:
+            assert not self._count, f"{table.schema.name} was moved while an epoch was under way"
             if not table.memory.flags.writeable:
                 raise ValueError(
                     f"table {table.schema.name} is read-only, expected one to learn in"
