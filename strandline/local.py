@@ -66,7 +66,7 @@ class Summary:
 
 def learn(
     store: Store,
-    records: Iterable[bytes],
+    events: Iterable[bytes],
     stream: str,
     source: Mapping[str, str],
     *,
@@ -77,7 +77,7 @@ def learn(
 ) -> Summary:
     """Learn events in epochs of `epoch_events`, each committed as one version.
 
-    A position is a record's number. Records that the store has already are skipped, so the same
+    A position is an event's number. Events that the store has already are skipped, so the same
     call again goes on where the last one ended, however it ended: when it is interrupted, the
     epoch under way is rolled back and what was committed stays.
 
@@ -85,12 +85,12 @@ def learn(
     ----------
     store
         The store to commit to.
-    records
+    events
         The stream from its first event on: JSON objects with labels, as bytes.
     stream
         The stream's name.
     source
-        What the records come from, as the versions will name it, such as `{"file": "may.ndjson"}`;
+        What the events come from, as the versions will name it, such as `{"file": "may.ndjson"}`;
         the same at every call.
     epoch_events
         Events per version, at least 1.
@@ -109,7 +109,7 @@ def learn(
     WrongUsage
         If `epoch_events` is below 1.
     SourceBehind
-        If there are fewer records than the store has committed.
+        If there are fewer events than the store has committed.
     SourceRecreated
         If the stream began with another source.
     TooManyRejected
@@ -118,20 +118,20 @@ def learn(
     if epoch_events < 1:
         raise WrongUsage(f"epoch_events is {epoch_events}, expected 1 or more")
     run = open_stream(store, stream, source, takeover=takeover, clock_ms=clock_ms)
-    left = iter(records)
+    left = iter(events)
     _skip(left, run)
     skipped, totals = run.position, Totals()
-    while events := list(islice(left, epoch_events)):
+    while epoch := list(islice(left, epoch_events)):
         with run.begin() as transaction:
-            transaction.learn(events)
+            transaction.learn(epoch)
         totals = add_totals((totals, totals_of(read_manifest(store, run.version).body)))
         if progress is not None:
             progress(Summary.of(run, skipped, totals))
     return Summary.of(run, skipped, totals)
 
 
-def _skip(records: Iterator[bytes], run: Stream) -> None:
-    skipped = sum(1 for _ in islice(records, run.position))
+def _skip(events: Iterator[bytes], run: Stream) -> None:
+    skipped = sum(1 for _ in islice(events, run.position))
     if skipped < run.position:
         raise SourceBehind(
             f"stream {run.name}: the store has committed {run.position} events, the source has"
