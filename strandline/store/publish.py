@@ -113,7 +113,7 @@ def open_temporary(folder: Path) -> tuple[Path, int]:
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of the bytes, in pieces, in as many calls as the system needs."""
-    rest = memoryview(data)
+    rest = memoryview(data).cast("B")  # bytes, whatever the view is of: they are counted below
     while rest:
         rest = rest[os.write(descriptor, rest[:_WRITE_BYTES]) :]
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from strandline.canonical import sha256_hex
@@ -47,6 +48,12 @@ def test_one_winner_per_number_among_processes(tmp_path: Path) -> None:
     for process, won in enumerate(wins):
         assert all(store.manifest(version) == f"{process}".encode() for version in won)
     assert list(tmp_path.rglob(".tmp-*")) == []
+
+
+def test_a_view_of_numbers_is_written_whole(tmp_path: Path) -> None:
+    numbers = np.arange(1 << 19, dtype=np.uint32)
+    assert publish.publish(tmp_path / "numbers", memoryview(numbers))
+    assert (tmp_path / "numbers").read_bytes() == numbers.tobytes()
 
 
 def test_head_over_many_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
