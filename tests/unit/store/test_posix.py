@@ -52,7 +52,7 @@ def test_one_winner_per_number_among_processes(tmp_path: Path) -> None:
 
 def test_a_view_of_numbers_is_written_whole(tmp_path: Path) -> None:
     numbers = np.arange(1 << 19, dtype=np.uint32)
-    assert publish.publish(tmp_path / "numbers", memoryview(numbers))
+    assert publish.publish(tmp_path / "numbers", numbers.data)
     assert (tmp_path / "numbers").read_bytes() == numbers.tobytes()
 
 
