@@ -238,8 +238,6 @@ def _everything(*_: object) -> bool:
     return True
 
 
-
-
 class _Clock:
     """Adds the CPU time since the last call to a step's; None: to no step's."""
 
