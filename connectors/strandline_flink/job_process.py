@@ -27,6 +27,9 @@ def main(program: str) -> None:
     """Run the program; leave failures where `strandline run` finds them."""
     folder = Path(os.environ[RUN_FOLDER])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which decides
+    # A service manager sends SIGTERM to all of a run's processes. Java, which is needed to cancel
+    # the job, ignores it: what is forked with Python code before its program, as PyFlink does it.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN))
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # a word per handle of a dead process
     with java_process() as started:
         try:
@@ -67,23 +70,19 @@ def java_process() -> Iterator[Sequence[subprocess.Popen[bytes]]]:
             launched.set()
 
     java_gateway.launch_gateway_server_process = launch_and_read
-    # A service manager sends SIGTERM to all of a run's processes: Java, which is needed to cancel
-    # the job, inherits that it is ignored. Only the main thread can say so.
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=start, daemon=True).start()
-    launched.wait()
-    signal.signal(signal.SIGTERM, before)
+    starting = threading.Thread(target=start, daemon=True)
+    starting.start()
+    launched.wait()  # no import goes on while a process with Python threads is forked
     try:
         yield started
     finally:
+        starting.join()  # else what comes next would start Java anew where its start fails
         java_gateway.launch_gateway_server_process = launch
         for process in started:
             if process.poll() is not None:
                 continue
-            # Closed first: every Java handle that Python drops later would try to reach it.
+            # It ends when it cannot call Python back. A handle that Python drops is not sent then.
             java_gateway.get_gateway().shutdown()
-            assert process.stdin is not None, "PyFlink's Java ends when this pipe is closed"
-            process.stdin.close()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(JVM_EXIT_S)
             process.kill()

@@ -31,8 +31,11 @@ def listening(topic: Topic, progress: Progress) -> Iterator[None]:
 
 
 def silence_of(topic: Topic, progress: Progress) -> Silence | None:
-    """Ask the topic's brokers, unless a version came of late; None if they answer."""
-    if progress.still_s < STILL_S:
+    """Ask the topic's brokers, unless a version came of late; None if they answer.
+
+    Once they were silent a version is no answer: it may be of events that were read before.
+    """
+    if progress.silence is None and progress.still_s < STILL_S:
         return None
     asked_ms = wall_clock_ms()
     try:

@@ -11,6 +11,7 @@ from uuid import UUID
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
 
 from strandline.errors import EnvironmentUnfit
 from strandline.learners.loading import make_learners, one_stream_tables
@@ -76,18 +77,20 @@ class Topic:
 
     @contextlib.contextmanager
     def _connected(self, client: Callable[..., Any], **options: Any) -> Iterator[Any]:
+        def network(**settings: Any) -> KafkaNetClient:
+            made = KafkaNetClient(**settings)
+            stack.callback(made.close)  # a client that met no broker leaves its thread behind
+            return made
+
         try:
-            with quiet_client():
-                connected = client(
+            with quiet_client(), contextlib.ExitStack() as stack:
+                yield client(
                     bootstrap_servers=self.bootstrap.split(","),
                     bootstrap_timeout_ms=BROKER_TIMEOUT_MS,
+                    kafka_client=network,
                     **options,
                     **self.settings.client_options(),
                 )
-                try:
-                    yield connected
-                finally:
-                    connected.close()
         except KafkaError as error:
             raise EnvironmentUnfit(
                 f"no Kafka broker answers at {self.bootstrap} as "

@@ -123,9 +123,10 @@ class Announcements:
 
 def line(progress: Progress) -> str:
     """The run in one line."""
-    if progress.silence is None or progress.stopping:
+    silence = progress.silence  # another thread's word, which may change meanwhile
+    if silence is None or progress.stopping:
         return state(progress)
-    silent = age(progress.silence.since_ms, wall_clock_ms())
+    silent = age(silence.since_ms, wall_clock_ms())
     return f"{state(progress)} · no Kafka broker has answered for {silent}"
 
 
