@@ -25,10 +25,10 @@ def test_no_broker_answers_and_no_thread_is_left(
 ) -> None:
     monkeypatch.setattr(preflight, "BROKER_TIMEOUT_MS", 200)
     topic = preflight.Topic(address, "clicks", KafkaSettings())
+    before = threading.enumerate()
     for ask in (topic.ends, topic.source, topic.partitions):
         with pytest.raises(EnvironmentUnfit, match="no Kafka broker answers"):
             ask()
-    for thread in threading.enumerate():
-        if thread.name.startswith("kafka"):
-            thread.join(5)
-            assert not thread.is_alive()
+    for thread in set(threading.enumerate()) - set(before):
+        thread.join(5)
+        assert not thread.is_alive()
