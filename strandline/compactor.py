@@ -80,12 +80,12 @@ class Compactor:
             return None
         if self._parameters is None:
             self._parameters = parameters_at(self._store, self._learners, due)
+            self._version = due
         else:
             for version in range(self._version + 1, due + 1):
                 manifest = read_manifest(self._store, version)
                 apply_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
                 self._version = version  # what fails later is not applied again
-        self._version = due
         data = encode_base(due, manifest_bytes(self._store, due), self._parameters)
         self._store.put_base(due, data)
         return due
