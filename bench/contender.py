@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from strandline_flink.children import dying_with_parent
+from strandline_flink.processes.children import dying_with_parent
 
 STDERR_CHARS: Final = 4000
 

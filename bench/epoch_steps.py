@@ -15,26 +15,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.block import Span
-from strandline.changes import TableDelta
-from strandline.commit import commit
-from strandline.committable import committable_from
-from strandline.delta import DeltaFile, ModelChanges
+from strandline.commit.committable import committable_from
+from strandline.commit.committing import commit
+from strandline.commit.prepared import Prepared
+from strandline.events.block import Span
 from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.loading import make_learners, schemas_of, warm_up
+from strandline.learning.merger import digests_of
+from strandline.learning.replica import Replica
+from strandline.learning.worker_delta import WorkerDelta
 from strandline.manifest import Counts, FileEntry, Manifest, Rejects, TrainBody
 from strandline.merge import WorkerChange, check_merged, merge_table
-from strandline.merger import digests_of
-from strandline.prepared import Prepared
-from strandline.reader import Follower
-from strandline.replica import Replica
-from strandline.shards import Shard
+from strandline.parameters.delta import DeltaFile, ModelChanges
+from strandline.reading.reader import Follower
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.chain import read_manifest, read_spec
-from strandline.transaction import open_stream
-from strandline.worker_delta import WorkerDelta
+from strandline.tables.changes import TableDelta
+from strandline.tables.shards import Shard
+from strandline.transactions.transaction import open_stream
 
 STREAM: Final = "events"
 TABLE: Final = "ctr.zn"

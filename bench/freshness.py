@@ -26,7 +26,7 @@ from bench.job import Job
 from bench.output import finish, parser, progress, table
 from bench.traffic import Traffic, prepared
 from strandline.manifest import Manifest, TrainBody
-from strandline.reader import Reader
+from strandline.reading.reader import Reader
 from strandline.store import Store, read_manifest
 from strandline_flink.dev.broker import Broker
 

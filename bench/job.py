@@ -14,8 +14,8 @@ from strandline.errors import EnvironmentUnfit
 from strandline.manifest import OpenBody, TrainBody
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
-from strandline_flink.children import dying_with_parent
 from strandline_flink.dev.events import clicks_spec
+from strandline_flink.processes.children import dying_with_parent
 
 TIMEOUT_S: Final = 120.0
 END_S: Final = 60.0

@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 
 from bench.merge_simulation import Rule
-from strandline.changes import Changes
 from strandline.learners.ftrl import Ftrl
 from strandline.merge import WorkerChange, merge_table
 from strandline.merge.gathering import gather_deltas
 from strandline.merge.rules import sum_share
-from strandline.tables import Table
+from strandline.tables.changes import Changes
+from strandline.tables.table import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.learning_streams import select
-from strandline.changes import Changes, TableDelta
 from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.manifest import Prequential
 from strandline.merge import WorkerChange
-from strandline.prequential import add_sums, prequential_sums
+from strandline.metrics.prequential import add_sums, prequential_sums
 from strandline.spec import FtrlSpec
-from strandline.tables import DenseTable, Table
+from strandline.tables.changes import Changes, TableDelta
+from strandline.tables.table import DenseTable, Table
 
 Rule = Callable[[Ftrl, Table, Sequence[WorkerChange], int], Changes]
 """(learner, merger's parameters, parts, events of the epoch) -> change."""

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from bench.events import SPEC, lines
 from bench.figures import ratio, summary
-from strandline.changes import Changes
 from strandline.learners.loading import make_learners, schemas_of
-from strandline.model import EventDecoder, Model
-from strandline.reader import Reader
+from strandline.reading.model import EventDecoder, Model
+from strandline.reading.reader import Reader
 from strandline.spec import Spec
 from strandline.store import create_store, read_spec
 from strandline.store.posix import PosixStore
-from strandline.tables import DenseTable
-from strandline.transaction import open_stream
+from strandline.tables.changes import Changes
+from strandline.tables.table import DenseTable
+from strandline.transactions.transaction import open_stream
 
 EVENTS: Final = 20_000
 CALL_EVENTS: Final = 4096

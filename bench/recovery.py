@@ -16,10 +16,10 @@ from bench.figures import summary
 from bench.job import Job
 from bench.output import cell, finish, parser, progress, table
 from bench.traffic import Traffic, prepared
-from strandline_flink import flink_rest
+from strandline_flink.cluster import flink_rest
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
-from strandline_flink.execution_mode import chosen
+from strandline_flink.job.execution_mode import chosen
 
 RATE: Final = 5_000  # events per second
 PARTITIONS: Final = 4

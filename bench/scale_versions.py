@@ -28,15 +28,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bench.output import finish, parser, progress, table
-from strandline.canonical import canonical_json
-from strandline.changes import Changes
-from strandline.commit import commit
-from strandline.compactor import Compactor
-from strandline.delta import DeltaFile
+from strandline.commit.committing import commit
+from strandline.encoding.canonical import canonical_json
 from strandline.learners.loading import make_learners, schemas_of
+from strandline.parameters.delta import DeltaFile
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_spec
-from strandline.transaction import open_stream
+from strandline.tables.changes import Changes
+from strandline.transactions.transaction import open_stream
+from strandline.upkeep.compactor import Compactor
 
 Writer: TypeAlias = Callable[[Store], Iterator[int]]
 
@@ -69,7 +69,7 @@ HEAD = (
 )
 OPEN = """
 import json, sys, time
-from strandline.model import open_model
+from strandline.reading.model import open_model
 from strandline.store import open_store, read_spec
 for _ in range(2):
     started = time.perf_counter()

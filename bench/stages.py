@@ -22,18 +22,18 @@ import numpy as np
 from bench import events as ads
 from bench.figures import summary
 from bench.output import cell, finish, parser, progress, table
-from strandline.block import Block, Mark, Span
-from strandline.epoch import Epoch
+from strandline.commit.opening import Opening, append_open
+from strandline.events.block import Block, Mark, Span
+from strandline.events.records import Records
 from strandline.features import Decoder, PlainDecoder, decoder
 from strandline.learners.ftrl import Ftrl
+from strandline.learning.epoch import Epoch
+from strandline.learning.worker import Worker
 from strandline.manifest import OpenKey
-from strandline.opening import Opening, append_open
-from strandline.records import Records
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline.worker import Worker
-from strandline_flink import wire
 from strandline_flink.dev.events import EventStream, clicks_spec
+from strandline_flink.operators import wire
 
 BLOCK_BYTES: Final = 2 << 20
 STAGES: Final = ("block", "scan", "decode", "learn", "sums", "worker", "mark", "encode", "plain")

@@ -13,7 +13,7 @@ from bench.output import progress
 from strandline_flink.dev.broker import Broker
 from strandline_flink.jars import paths
 from strandline_flink.jars.compiling import compile_java
-from strandline_flink.java_home import java
+from strandline_flink.processes.java_home import java
 
 PARTITIONS: Final = 4
 NAME: Final = "ads"

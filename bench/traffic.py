@@ -5,11 +5,11 @@ import subprocess
 from pathlib import Path
 from typing import Final, Self
 
-from strandline_flink.children import dying_with_parent
 from strandline_flink.dev.events import EventStream
 from strandline_flink.jars import paths
 from strandline_flink.jars.compiling import compile_java
-from strandline_flink.java_home import java
+from strandline_flink.processes.children import dying_with_parent
+from strandline_flink.processes.java_home import java
 
 SOURCE: Final = Path(__file__).with_name("Produce.java")
 EVENTS: Final = 65_536

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink import flink_rest
+from strandline_flink.cluster import flink_rest
 from strandline_flink.dev.cluster import HOME, Cluster
 
 REST_PORT: Final = int(os.environ.get("REST_PORT", "8081"))

@@ -16,11 +16,10 @@ import sys
 
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline_flink.environment import environment
-from strandline_flink.execution import execute, one_message
-from strandline_flink.operators import Join, Learn, Merge
-from strandline_flink.options import JobOptions
-from strandline_flink.topology import (
+from strandline_flink.job.environment import environment
+from strandline_flink.job.execution import execute, one_message
+from strandline_flink.job.options import JobOptions
+from strandline_flink.job.topology import (
     all_in_one,
     by_shard,
     java,
@@ -31,6 +30,7 @@ from strandline_flink.topology import (
     store,
     through,
 )
+from strandline_flink.operators.operators import Join, Learn, Merge
 
 
 def main(options: JobOptions) -> None:

@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from strandline.errors import StrandlineError as StrandlineError
-    from strandline.local import learn as learn
-    from strandline.model import Model as Model
-    from strandline.model import Predictions as Predictions
-    from strandline.model import open_model as open_model
-    from strandline.reader import Reader as Reader
+    from strandline.reading.model import Model as Model
+    from strandline.reading.model import Predictions as Predictions
+    from strandline.reading.model import open_model as open_model
+    from strandline.reading.reader import Reader as Reader
     from strandline.spec import Spec as Spec
     from strandline.store import Store as Store
     from strandline.store import create_store as create_store
     from strandline.store import open_store as open_store
-    from strandline.transaction import Stream as Stream
-    from strandline.transaction import Transaction as Transaction
-    from strandline.transaction import open_stream as open_stream
+    from strandline.transactions.local import learn as learn
+    from strandline.transactions.transaction import Stream as Stream
+    from strandline.transactions.transaction import Transaction as Transaction
+    from strandline.transactions.transaction import open_stream as open_stream
 
 _HOMES = {
-    "Model": "model",
-    "Predictions": "model",
-    "Reader": "reader",
+    "Model": "reading.model",
+    "Predictions": "reading.model",
+    "Reader": "reading.reader",
     "Spec": "spec",
     "Store": "store",
     "StrandlineError": "errors",
-    "Stream": "transaction",
-    "Transaction": "transaction",
+    "Stream": "transactions.transaction",
+    "Transaction": "transactions.transaction",
     "create_store": "store",
-    "learn": "local",
-    "open_model": "model",
+    "learn": "transactions.local",
+    "open_model": "reading.model",
     "open_store": "store",
-    "open_stream": "transaction",
+    "open_stream": "transactions.transaction",
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604  the table is the list

@@ -14,10 +14,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline.events.records import Records
 from strandline.features import Batch, Decoder, PlainDecoder, decoder
 from strandline.features.layout import Scratch
-from strandline.features.memory import PADDING, address_of
-from strandline.records import Records
+from strandline.kernels.memory import PADDING, address_of
 from strandline.spec import Spec
 from tests.hostile_events import events
 

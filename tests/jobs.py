@@ -6,18 +6,18 @@ from uuid import UUID
 import numpy as np
 from msgspec import structs
 
-from strandline.block import Block, Mark, Span, join_spans
-from strandline.commit import commit
-from strandline.committable import committable_from
+from strandline.commit.committable import committable_from
+from strandline.commit.committing import commit
+from strandline.commit.opening import Opening, append_open
+from strandline.commit.prepared import Prepared, PreparedShard, join_shards
+from strandline.events.block import Block, Mark, Span, join_spans
+from strandline.events.records import Records as PackedRecords
+from strandline.learning.merger import Merger
+from strandline.learning.worker import Worker
+from strandline.learning.worker_delta import WorkerDelta
 from strandline.manifest import OpenKey
-from strandline.merger import Merger
-from strandline.opening import Opening, append_open
-from strandline.prepared import Prepared, PreparedShard, join_shards
-from strandline.records import Records as PackedRecords
-from strandline.shards import Shard
 from strandline.store import Store, read_manifest
-from strandline.worker import Worker
-from strandline.worker_delta import WorkerDelta
+from strandline.tables.shards import Shard
 
 Records = Sequence[bytes | None]
 

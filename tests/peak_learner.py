@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from strandline.changes import TableDelta
 from strandline.features import Batch
 from strandline.spec import PluginSpec, Predicts, Spec
-from strandline.tables import Parameters, TableSchema, apply_changes
+from strandline.tables.changes import TableDelta
+from strandline.tables.table import Parameters, TableSchema, apply_changes
 
 
 class PeakSpec(PluginSpec, frozen=True, kw_only=True, tag="peak"):

@@ -10,7 +10,12 @@ NEEDS: Final = "strandline[flink]"
 
 def register(add: Add) -> None:
     """Add the commands; the entry point of the group `strandline.commands` names this function."""
-    add("run", "strandline_flink.run_command", "Train a model from a Kafka topic.", needs=NEEDS)
+    add(
+        "run",
+        "strandline_flink.launch.run_command",
+        "Train a model from a Kafka topic.",
+        needs=NEEDS,
+    )
     add("demo", "strandline_flink.demo.command", "See it work, all on this machine.", needs=NEEDS)
     add(
         "dev",

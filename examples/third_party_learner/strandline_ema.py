@@ -12,12 +12,12 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from strandline.changes import TableDelta
 from strandline.features import Batch
 from strandline.spec import PluginSpec, Predicts, Spec
 from strandline.spec.convert import check_word
 from strandline.spec.legality import categories
-from strandline.tables import Parameters, Table, TableSchema
+from strandline.tables.changes import TableDelta
+from strandline.tables.table import Parameters, Table, TableSchema
 
 
 class EmaSpec(PluginSpec, frozen=True, kw_only=True, tag="ema"):

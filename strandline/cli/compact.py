@@ -9,8 +9,8 @@ import typer
 
 from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.output import count, out, print_json
-from strandline.compactor import Collected, Compactor
 from strandline.store import Store, open_store
+from strandline.upkeep.compactor import Collected, Compactor
 
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until interrupted.")]
 Every = Annotated[int, typer.Option("--every", min=1, help="Versions from base to base.")]

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.output import byte_size, count, err, out, print_json, printable
 from strandline.errors import StoreError
-from strandline.fsck import Report, check_store, repair_store
 from strandline.store import Store, open_store
+from strandline.upkeep.fsck import Report, check_store, repair_store
 
 DAMAGED = StoreError.exit_code
 SHOWN_MAX = 20

@@ -14,10 +14,10 @@ from strandline.cli.arguments import Json, SpecFile
 from strandline.cli.figures import calibration, log_loss, squared_error
 from strandline.cli.lines import read_lines
 from strandline.cli.output import count, err, out, print_json, printable, ratio
-from strandline.local import learn
 from strandline.manifest import Prequential
 from strandline.spec import Spec
 from strandline.store import create_store
+from strandline.transactions.local import learn
 
 PROGRESS_EVERY = 1000  # events; showing each one would cost more than learning it
 

@@ -11,8 +11,8 @@ from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.lines import read_lines
 from strandline.cli.output import err, out, print_json_line, printable
 from strandline.errors import EventRejected
-from strandline.model import open_model
-from strandline.reader import Reader
+from strandline.reading.model import open_model
+from strandline.reading.reader import Reader
 from strandline.store import open_store
 
 Number = Annotated[

@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from strandline.base import is_covered
 from strandline.errors import FileMissing, StoreDamaged, VersionGone
+from strandline.learning.rejects import read_rejects
 from strandline.manifest import FileRef
-from strandline.rejects import read_rejects
+from strandline.parameters.base import is_covered
 from strandline.store import Store
 
 

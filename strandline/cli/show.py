@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from strandline.canonical import sha256_hex
 from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.output import out, print_json
 from strandline.cli.rejected import rejected_events
 from strandline.cli.version_view import rejected_table, sections
 from strandline.clock import wall_clock_ms
+from strandline.encoding.canonical import sha256_hex
 from strandline.errors import StoreError, VersionGone
 from strandline.manifest import TrainBody
 from strandline.store import Store, open_store

@@ -20,8 +20,8 @@ from strandline.cli.top_view import line, picture
 from strandline.cli.watching import Seen, Watch
 from strandline.errors import NoStore, StoreUnavailable
 from strandline.manifest import Manifest
+from strandline.metrics.totals import totals_of
 from strandline.store import open_store
-from strandline.totals import totals_of
 
 POLL_S: Final = 0.1
 FRAMES_PER_S: Final = 4

@@ -13,7 +13,7 @@ from strandline.cli.version_view import by_number
 from strandline.cli.watching import RECENT_MS, Watch
 from strandline.clock import wall_clock_ms
 from strandline.manifest import Prequential
-from strandline.totals import Totals
+from strandline.metrics.totals import Totals
 
 RUN_CHARS = 12
 

@@ -7,9 +7,9 @@ from typing import Final, Self
 
 from strandline.clock import wall_clock_ms
 from strandline.manifest import Manifest, StreamEntry, TrainBody
+from strandline.metrics.totals import Totals, add_totals, totals_of
 from strandline.store import Store
 from strandline.store.chain import read_manifest
-from strandline.totals import Totals, add_totals, totals_of
 
 RECENT_MS: Final = 10_000
 SPAN_MS_MIN: Final = 1000  # a rate over less says little

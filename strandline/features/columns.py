@@ -11,7 +11,7 @@ from xxhash import xxh64_intdigest
 
 from strandline.features.batch import BIAS_FIELD, Batch
 from strandline.features.hashing import BIAS_KEY, KeyCache
-from strandline.features.logarithm import write_odd_logs
+from strandline.kernels.logarithm import write_odd_logs
 from strandline.spec import Number
 
 _SINGLES = {str, int}

@@ -6,15 +6,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from strandline.events.records import Records
 from strandline.features.batch import Batch
 from strandline.features.kernel import decode_rows
 from strandline.features.layout import Scratch
-from strandline.features.memory import PADDING, address_of
 from strandline.features.plain_decoder import PlainDecoder
 from strandline.features.plan import make_plan
 from strandline.features.rejection import Rejection
 from strandline.features.weaving import weave_batches
-from strandline.records import Records
+from strandline.kernels.memory import PADDING, address_of
 from strandline.spec import Spec
 
 _ENTRIES_GUESSED_MAX: Final = 1 << 22  # one event of many entries says little of the next ones

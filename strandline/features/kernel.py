@@ -10,13 +10,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from strandline.features import layout
-from strandline.features.logarithm import write_odd_logs
 from strandline.features.row_entries import NO_ROOM, REFUSED, write_row
 from strandline.features.row_scan import forget_lengths, scan_row
+from strandline.kernels.logarithm import write_odd_logs
 
 _SOURCES: Final = (
-    "kernel", "layout", "leaf_values", "logarithm", "memory", "numbers", "plan", "row_entries",
-    "row_scan", "tokens",
+    "features/kernel", "features/layout", "features/leaf_values", "features/numbers",
+    "features/plan", "features/row_entries", "features/row_scan", "features/tokens",
+    "kernels/logarithm", "kernels/memory",
 )  # fmt: skip
 
 
@@ -24,7 +25,7 @@ def _sources_digest() -> int:
     """Return a number that changes when a file does whose code ends up in the kernel."""
     digest = hashlib.sha256()
     for name in _SOURCES:
-        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+        digest.update((Path(__file__).parents[1] / f"{name}.py").read_bytes())
     return int.from_bytes(digest.digest()[:7], "little")
 
 

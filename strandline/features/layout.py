@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.features.memory import PADDING, address_of, reader, writer
 from strandline.features.plan import FEATURE, LEAF, MEMBER, NODE, OUTSIDE, SPAN, Plan
 from strandline.features.tokens import DEPTH_MAX
+from strandline.kernels.memory import PADDING, address_of, reader, writer
 from strandline.spec.features import CROSS_PARTS_MAX
 
 LANES: Final = 8

@@ -7,7 +7,6 @@ from numba import njit
 
 from strandline.features import layout
 from strandline.features.layout import LEAF_BYTES
-from strandline.features.memory import MASK_BYTES, byte_at, string_stops
 from strandline.features.numbers import read_integer, read_number
 from strandline.features.plan import CATEGORY, LABEL, NULL, NUMBER, TEXT, TEXTS, VALUE
 from strandline.features.tokens import (
@@ -25,6 +24,7 @@ from strandline.features.tokens import (
     unescape,
     word_end,
 )
+from strandline.kernels.memory import MASK_BYTES, byte_at, string_stops
 
 NO_LENGTH: Final = MASK_BYTES
 NO_LENGTH_YET: Final = MASK_BYTES + 1

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from strandline.features.memory import (
+from strandline.kernels.memory import (
     byte_at,
     float_of,
     high_product,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xxhash import xxh64_intdigest
 
 from strandline.features.hashing import field_seed
-from strandline.features.memory import PADDING
+from strandline.kernels.memory import PADDING
 from strandline.spec import Category, Cross, Number, Spec
 
 NUMBER, CATEGORY, LABEL, WEIGHT, CROSS = range(5)

@@ -10,8 +10,8 @@ from strandline.features import layout
 from strandline.features.batch import BIAS_FIELD
 from strandline.features.hashing import BIAS_KEY
 from strandline.features.layout import FEATURE_BYTES, LEAF_BYTES
-from strandline.features.memory import xxh64, xxh64_inline
 from strandline.features.plan import CROSS, LOG1P, SQRT, TEXT, TEXTS, VALUE
+from strandline.kernels.memory import xxh64, xxh64_inline
 
 REFUSED: Final = -1
 NO_ROOM: Final = -2

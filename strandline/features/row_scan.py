@@ -16,7 +16,6 @@ from numba import njit
 from strandline.features import layout
 from strandline.features.layout import LEAF_BYTES, MEMBER_BYTES, NODE_BYTES, STEP_BYTES
 from strandline.features.leaf_values import NO_LENGTH_YET, read_leaf
-from strandline.features.memory import byte_at, differences, xxh64
 from strandline.features.plan import ABSENT, OUTSIDE, TEXTS
 from strandline.features.tokens import (
     CLOSE_OBJECT,
@@ -30,6 +29,7 @@ from strandline.features.tokens import (
     string_end,
     value_end,
 )
+from strandline.kernels.memory import byte_at, differences, xxh64
 
 # What a step leads to: a leaf (from 0 on), or one of these. -3 and below: a known object that is
 # null or empty, its node being ``EMPTY - target``.

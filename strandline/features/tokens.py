@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from strandline.features.memory import (
+from strandline.features.numbers import number_end
+from strandline.kernels.memory import (
     MASK_BYTES,
     byte_at,
     half_at,
@@ -18,7 +19,6 @@ from strandline.features.memory import (
     string_stops,
     writer,
 )
-from strandline.features.numbers import number_end
 
 QUOTE, BACKSLASH, COMMA, COLON, MINUS, ZERO, NINE = b'"\\,:-09'
 OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY = b"{}[]"

@@ -6,10 +6,10 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.changes import TableDelta
 from strandline.features import Batch
 from strandline.spec import Predicts
-from strandline.tables import Parameters, TableSchema
+from strandline.tables.changes import TableDelta
+from strandline.tables.table import Parameters, TableSchema
 
 
 class Learner(Protocol):
@@ -52,8 +52,8 @@ class Learner(Protocol):
         -------
         NDArray or None
             Per event the prediction made before it was learned; probabilities in [0, 1] and
-            unclipped (sums over them clip, see `strandline.prequential`). None if the learner
-            does not predict.
+            unclipped (sums over them clip, see `strandline.metrics.prequential`). None if the
+            learner does not predict.
         """
 
     def predict(self, batch: Batch) -> NDArray[np.float32] | None:

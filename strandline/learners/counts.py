@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.changes import TableDelta
 from strandline.features import Batch
-from strandline.sorted_rows import Rows
 from strandline.spec import CountsSpec, Predicts
-from strandline.tables import Parameters, SparseTable, TableSchema
+from strandline.tables.changes import TableDelta
+from strandline.tables.sorted_rows import Rows
+from strandline.tables.table import Parameters, SparseTable, TableSchema
 
 
 class Counts:

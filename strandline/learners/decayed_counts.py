@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.changes import TableDelta, Values
 from strandline.features import Batch
 from strandline.learners.counts import count_values
 from strandline.spec import CountsSpec, Predicts
-from strandline.tables import Parameters, SparseTable, TableSchema, apply_changes
+from strandline.tables.changes import TableDelta, Values
+from strandline.tables.table import Parameters, SparseTable, TableSchema, apply_changes
 
 
 class DecayedCounts:

@@ -6,9 +6,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.arrays import read_only, zeros
-from strandline.changes import TableDelta, Values
 from strandline.features import BIAS_FIELD, Batch, selected_fields
+from strandline.kernels.arrays import read_only, zeros
 from strandline.learners.ftrl_delta import delta_columns
 from strandline.learners.ftrl_kernel import (
     EVENTS_MAX,
@@ -18,7 +17,8 @@ from strandline.learners.ftrl_kernel import (
     predict_events,
 )
 from strandline.spec import FtrlSpec, Predicts
-from strandline.tables import DenseTable, Parameters, TableSchema
+from strandline.tables.changes import TableDelta, Values
+from strandline.tables.table import DenseTable, Parameters, TableSchema
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from strandline.features.memory import prefetch
+from strandline.kernels.memory import prefetch
 from strandline.learners.ftrl_kernel import RECORD_BYTES, Rates, weight_at
 
 _AHEAD: Final = 16

@@ -29,7 +29,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from strandline.features.memory import prefetch
+from strandline.kernels.memory import prefetch
 
 RECORD: Final = np.dtype(
     [

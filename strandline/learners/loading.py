@@ -14,9 +14,9 @@ from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.merge import ONE_STREAM, OPERATIONS, WorkerChange, check_merged, merge_table
-from strandline.shards import WHOLE, Shard, shard_table
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
-from strandline.tables import Parameters, TableSchema, apply_changes, fetch_and_apply
+from strandline.tables.shards import WHOLE, Shard, shard_table
+from strandline.tables.table import Parameters, TableSchema, apply_changes, fetch_and_apply
 
 
 def make_learners(spec: Spec, *, alone: bool = False) -> dict[str, Learner]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from strandline.errors import EnvironmentUnfit
 from strandline.spec.estimators import Estimator, NaiveBayes, SGDClassifier, SGDRegressor
-from strandline.tables import TableSchema
+from strandline.tables.table import TableSchema
 
 Arrays = Mapping[str, NDArray[np.float64]]
 """The values of a learner's tables, by the tables' own names."""

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.changes import TableDelta, Values
 from strandline.features import BIAS_FIELD, Batch, selected_fields, slots
 from strandline.learners.sklearn_estimators import (
     adapter_of,
@@ -23,7 +22,8 @@ from strandline.learners.sklearn_estimators import (
 )
 from strandline.spec import Predicts, SklearnSpec
 from strandline.spec.estimators import NaiveBayes
-from strandline.tables import DenseTable, Parameters
+from strandline.tables.changes import TableDelta, Values
+from strandline.tables.table import DenseTable, Parameters
 
 
 class SklearnLearner:

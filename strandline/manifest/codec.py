@@ -6,12 +6,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from strandline.canonical import canonical_json
+from strandline.encoding.canonical import canonical_json
+from strandline.encoding.structs import ready
 from strandline.errors import StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX
 from strandline.manifest.bodies import Body, GenesisBody, OpenBody, TrainBody
 from strandline.manifest.manifest import FORMAT, Fields, Kind, Manifest, StreamEntry
-from strandline.structs import ready
 
 
 class _Envelope(Fields, frozen=True):

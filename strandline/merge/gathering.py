@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline import row_kernels
-from strandline.arrays import read_only
-from strandline.changes import TableDelta, Values
 from strandline.errors import MergeError
-from strandline.sorted_rows import Rows, union_of_rows
-from strandline.tables import TableSchema
+from strandline.kernels.arrays import read_only
+from strandline.tables import row_kernels
+from strandline.tables.changes import TableDelta, Values
+from strandline.tables.sorted_rows import Rows, union_of_rows
+from strandline.tables.table import TableSchema
 
 Indices = list[NDArray[np.int64]]
 

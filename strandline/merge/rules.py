@@ -15,10 +15,8 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline import row_kernels
-from strandline.arrays import read_only
-from strandline.changes import Changes, TableDelta, Values
 from strandline.errors import MergeError
+from strandline.kernels.arrays import read_only
 from strandline.merge.gathering import (
     Gathered,
     accumulator,
@@ -28,8 +26,10 @@ from strandline.merge.gathering import (
     last_pieces,
     sum_pieces,
 )
-from strandline.sorted_rows import union_of_rows
-from strandline.tables import Operation, Table, TableSchema, changed_rows
+from strandline.tables import row_kernels
+from strandline.tables.changes import Changes, TableDelta, Values
+from strandline.tables.sorted_rows import union_of_rows
+from strandline.tables.table import Operation, Table, TableSchema, changed_rows
 
 Floats = NDArray[np.float64]
 

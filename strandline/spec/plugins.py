@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from strandline.encoding.structs import ready
 from strandline.errors import SpecError
-from strandline.structs import ready
 
 if TYPE_CHECKING:
     from strandline.learners.base import Learner

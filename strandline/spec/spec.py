@@ -8,7 +8,8 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta, Struct
 
-from strandline.canonical import canonical_json, sha256_hex
+from strandline.encoding.canonical import canonical_json, sha256_hex
+from strandline.encoding.structs import ready
 from strandline.errors import SpecError
 from strandline.limits import (
     EVENT_BYTES_MAX,
@@ -29,7 +30,6 @@ from strandline.spec.features import Category, Cross, Feature, Number, Path
 from strandline.spec.learners import CountsSpec, FtrlSpec, LearnerSpec, SklearnSpec
 from strandline.spec.legality import check_name, check_spec
 from strandline.spec.plugins import load_plugin, plugin_types
-from strandline.structs import ready
 
 
 class Label(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

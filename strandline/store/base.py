@@ -3,7 +3,7 @@
 import re
 from typing import Final, Literal, Protocol
 
-from strandline.canonical import sha256_hex
+from strandline.encoding.canonical import sha256_hex
 from strandline.errors import StoreDamaged, WrongUsage
 from strandline.limits import DELTA_BYTES_MAX, SPEC_BYTES_MAX
 from strandline.manifest import FileRef

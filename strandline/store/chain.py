@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from strandline.canonical import sha256_hex
+from strandline.encoding.canonical import sha256_hex
 from strandline.errors import StoreDamaged
 from strandline.manifest import Body, FileRef, Manifest, TrainBody, parse_manifest
 from strandline.spec import Spec

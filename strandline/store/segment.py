@@ -21,10 +21,10 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from strandline.canonical import canonical_json, sha256_hex
+from strandline.encoding.canonical import canonical_json, sha256_hex
+from strandline.encoding.structs import ready
 from strandline.errors import StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX
-from strandline.structs import ready
 
 FORMAT: Final = 1
 HEADER_BYTES_MAX: Final = 1 << 20

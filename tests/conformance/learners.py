@@ -13,12 +13,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from strandline.changes import TableDelta, Values
 from strandline.features import BIAS_FIELD, Batch
 from strandline.learners import Learner, empty_parameters
 from strandline.learners.base import Remembering
 from strandline.merge import OPERATIONS, WorkerChange, compose, merge_table
-from strandline.tables import Parameters, apply_changes
+from strandline.tables.changes import TableDelta, Values
+from strandline.tables.table import Parameters, apply_changes
 
 ROUNDING = 2.0**-23
 FIELDS = (0, 1, 2)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from strandline.canonical import sha256_hex
-from strandline.commit import commit
+from strandline.commit.committing import commit
+from strandline.commit.opening import Opening, append_open
+from strandline.encoding.canonical import sha256_hex
 from strandline.errors import NoStore, StoreDamaged, TopicTaken
 from strandline.manifest import FileRef, OpenBody, OpenKey
-from strandline.opening import Opening, append_open
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, read_manifest, verify_chain
 from tests.golden.commit_lines import B0, B1, B2, C1, C2, RUN, SOURCE, SPEC, committable, line

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from strandline.base import _digest as digest_of_tensors
-from strandline.compactor import Collected, Compactor
+from strandline.encoding.tensors import decode, encode
 from strandline.errors import FileMissing, Rival, StoreDamaged, Superseded, VersionGone
-from strandline.fsck import check_store, repair_store
-from strandline.garbage import StagedFile, files_of, find_garbage, staged_data
 from strandline.manifest import genesis
-from strandline.model import open_model
+from strandline.parameters.base import _digest as digest_of_tensors
+from strandline.reading.model import open_model
 from strandline.store import Store, log, manifest_bytes, posix, verify_chain, versions
-from strandline.tensors import decode, encode
+from strandline.upkeep.compactor import Collected, Compactor
+from strandline.upkeep.fsck import check_store, repair_store
+from strandline.upkeep.garbage import StagedFile, files_of, find_garbage, staged_data
 from tests.conformance.stores import KINDS, Harness, filled
 from tests.golden.commit_lines import C1, line
 from tests.jobs import Job

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from strandline.canonical import canonical_json, sha256_hex
-from strandline.commit import Create, decide
-from strandline.committable import Committable
+from strandline.commit.committable import Committable
+from strandline.commit.committing import Create, decide
+from strandline.commit.opening import Opening, decide_open
+from strandline.encoding.canonical import canonical_json, sha256_hex
 from strandline.manifest import OpenKey, genesis
-from strandline.opening import Opening, decide_open
 
 SPEC = sha256_hex(b"a spec")
 RUN, OTHER_RUN, THIRD_RUN = "a" * 32, "b" * 32, "c" * 32

@@ -14,10 +14,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from strandline.commit import Create, decide
-from strandline.committable import Committable
+from strandline.commit.committable import Committable
+from strandline.commit.committing import Create, decide
+from strandline.commit.opening import Opening, decide_open
 from strandline.errors import StrandlineError
-from strandline.opening import Opening, decide_open
 from tests.golden.commit_cases import commit_cases
 from tests.golden.commit_lines import Line
 from tests.golden.open_cases import open_cases

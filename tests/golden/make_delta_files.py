@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 
-from strandline.base import encode_base
-from strandline.changes import Changes
-from strandline.delta import DeltaFile
 from strandline.manifest import genesis
-from strandline.shards import Shard
-from strandline.tables import Parameters, TableSchema, apply_changes, empty_table
+from strandline.parameters.base import encode_base
+from strandline.parameters.delta import DeltaFile
+from strandline.tables.changes import Changes
+from strandline.tables.shards import Shard
+from strandline.tables.table import Parameters, TableSchema, apply_changes, empty_table
 
 HERE: Final = Path(__file__).parent
 SCHEMAS: Final = {

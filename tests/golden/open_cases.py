@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
-from strandline.opening import Opening
+from strandline.commit.opening import Opening
 from tests.golden.commit_lines import (
     B0,
     B1,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from strandline_flink import flink_rest
+from strandline_flink.cluster import flink_rest
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import HOME, Cluster
-from strandline_flink.run import train_script
+from strandline_flink.launch.run import train_script
 from tests.integration.harness import Learning, ends
 from tests.streams import CLICKS
 

@@ -16,15 +16,15 @@ from typing import Any, Self
 import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from strandline.base import parameters_at
 from strandline.learners.loading import make_learners
 from strandline.manifest import OpenBody, TrainBody
-from strandline.model import open_model
+from strandline.metrics.totals import Totals, add_totals, totals_of
+from strandline.parameters.base import parameters_at
+from strandline.reading.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store, open_store
 from strandline.store.chain import log, verify_chain
-from strandline.totals import Totals, add_totals, totals_of
-from strandline.transaction import open_stream
+from strandline.transactions.transaction import open_stream
 from strandline_flink.dev.broker import Broker
 from tests.streams import CLICKS
 

@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 
 from strandline_flink.jars import compiled, paths
 from strandline_flink.jars.compiling import compile_java, flink_jars
-from strandline_flink.java_home import java
+from strandline_flink.processes.java_home import java
 
 SOURCES = Path(__file__).parents[1] / "java"
 TIMEOUT_S = 60

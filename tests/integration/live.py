@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from strandline.manifest import TrainBody
-from strandline.model import Model
-from strandline.reader import Reader
+from strandline.reading.model import Model
+from strandline.reading.reader import Reader
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline.store.chain import read_manifest

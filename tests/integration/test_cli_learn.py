@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from strandline.base import parameters_at
 from strandline.learners import make_learners
+from strandline.parameters.base import parameters_at
 from strandline.store import open_store, read_spec, verify_chain
 from strandline_flink.dev.events import EventStream, clicks_spec
 from strandline_flink.dev.reading import compare, read_counts

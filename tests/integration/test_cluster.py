@@ -14,10 +14,10 @@ import pytest
 from strandline.errors import EnvironmentUnfit
 from strandline.store import Store
 from strandline.store.chain import log
-from strandline_flink import flink_rest
+from strandline_flink.cluster import flink_rest
 from strandline_flink.dev.broker import Broker, free_port
 from strandline_flink.dev.cluster import HOME, Cluster
-from strandline_flink.run import train_script
+from strandline_flink.launch.run import train_script
 from tests.integration.harness import Run, check_exact, ends, gone, produce
 from tests.streams import clicks
 

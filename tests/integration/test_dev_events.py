@@ -8,8 +8,8 @@ import time
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.events import EventStream
 from strandline_flink.dev.reading import read_topic
-from strandline_flink.kafka_settings import KafkaSettings
-from strandline_flink.preflight import Topic
+from strandline_flink.job.kafka_settings import KafkaSettings
+from strandline_flink.launch.preflight import Topic
 
 
 def dev_events(*arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -10,11 +10,11 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewPartitions
 
 from strandline.manifest import OpenBody
-from strandline.model import open_model
+from strandline.reading.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline.store.chain import log
-from strandline.transaction import open_stream
+from strandline.transactions.transaction import open_stream
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.producing import PRODUCER
 from tests.integration.harness import Run, check_exact, items_of, positions, produce, restored_opens

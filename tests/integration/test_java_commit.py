@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from strandline.canonical import canonical_json, sha256_hex
-from strandline.commit import commit as commit_in_python
-from strandline.committable import Committable
+from strandline.commit.committable import Committable
+from strandline.commit.committing import commit as commit_in_python
+from strandline.commit.opening import Opening, append_open
+from strandline.encoding.canonical import canonical_json, sha256_hex
 from strandline.manifest import INT64_MAX, FileRef, OpenKey
-from strandline.opening import Opening, append_open
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strandline.committable import committable_from
+from strandline.commit.committable import committable_from
 from strandline.store import create_store
 from tests.integration.java_runner import TIMEOUT_S, command
 from tests.jobs import Job

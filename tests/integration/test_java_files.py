@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from strandline_flink.handles import LARGE_BYTES, Handles
+from strandline_flink.operators.handles import LARGE_BYTES, Handles
 from tests.integration.java_runner import TIMEOUT_S, command, lines
 
 

@@ -10,18 +10,18 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from strandline.block import Block
+from strandline.commit.opening import Opening, append_open, check_one_stream, check_topic_free
 from strandline.errors import SecondStream, TopicTaken
+from strandline.events.block import Block
 from strandline.manifest import OpenKey
-from strandline.opening import Opening, append_open, check_one_stream, check_topic_free
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
-from strandline.transaction import open_stream
+from strandline.transactions.transaction import open_stream
 from strandline_flink.dev.broker import Broker
-from strandline_flink.kafka_settings import KafkaSettings
-from strandline_flink.preflight import Topic
-from strandline_flink.wire import decode_block
+from strandline_flink.job.kafka_settings import KafkaSettings
+from strandline_flink.launch.preflight import Topic
+from strandline_flink.operators.wire import decode_block
 from tests.integration.java_runner import SPEC, answer, lines
 
 

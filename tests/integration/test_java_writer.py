@@ -8,17 +8,17 @@ from typing import Any, Self
 
 import pytest
 
-from strandline.block import Span
-from strandline.commit import commit
-from strandline.committable import committable_from
+from strandline.commit.committable import committable_from
+from strandline.commit.committing import commit
+from strandline.commit.opening import Opening, append_open, check_one_stream
+from strandline.commit.prepared import Prepared
 from strandline.errors import SecondStream
+from strandline.events.block import Span
 from strandline.manifest import OpenKey
-from strandline.opening import Opening, append_open, check_one_stream
-from strandline.prepared import Prepared
 from strandline.store import create_store, read_manifest, verify_chain
 from strandline.store.base import Store
-from strandline.transaction import open_stream
-from strandline_flink.wire import encode_prepared
+from strandline.transactions.transaction import open_stream
+from strandline_flink.operators.wire import encode_prepared
 from tests.integration.java_runner import command
 from tests.integration.test_java_commit import commit_in_java
 from tests.jobs import Job

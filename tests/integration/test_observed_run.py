@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from strandline.manifest import Manifest, TrainBody
-from strandline.model import open_model
+from strandline.reading.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, open_store
 from strandline.store.chain import log
-from strandline_flink import flink_rest
+from strandline_flink.cluster import flink_rest
 from strandline_flink.dev.broker import Broker
 from tests.integration.harness import Run, check_bits, check_exact, items_of, produce
 from tests.oracles.decay import decayed

@@ -16,7 +16,7 @@ from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from strandline.manifest import OpenBody
-from strandline.model import open_model
+from strandline.reading.model import open_model
 from strandline.store.chain import log
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.producing import PRODUCER

@@ -6,14 +6,14 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from strandline.commit.opening import Opening, append_open
 from strandline.manifest import OpenKey
-from strandline.opening import Opening, append_open
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline.transaction import open_stream
+from strandline.transactions.transaction import open_stream
 from strandline_flink.dev.broker import Broker, free_port
-from strandline_flink.kafka_settings import KafkaSettings
-from strandline_flink.preflight import Topic
+from strandline_flink.job.kafka_settings import KafkaSettings
+from strandline_flink.launch.preflight import Topic
 from tests.integration.harness import Run, check_exact, positions, produce
 from tests.integration.live import Producing
 from tests.integration.machines import staged, two_machines

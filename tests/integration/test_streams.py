@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from strandline.model import open_model
+from strandline.reading.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store, open_store
-from strandline.transaction import open_stream
-from strandline_flink import flink_rest
+from strandline.transactions.transaction import open_stream
+from strandline_flink.cluster import flink_rest
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
 from tests.integration.harness import (

@@ -235,7 +235,7 @@ def transformed(value: float, number: Number) -> float:
 
 
 def log1p(x: float) -> float:
-    """fdlibm's formula, operation by operation as in `strandline.features.logarithm`."""
+    """fdlibm's formula, operation by operation as in `strandline.kernels.logarithm`."""
     whole = 1.0 + x
     rest = (1.0 - (whole - x)) + (x - (whole - (whole - x)))
     one, exponent = math.frexp(whole)

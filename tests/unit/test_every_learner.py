@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from strandline.base import parameters_at
 from strandline.errors import StoreExists
 from strandline.learners.loading import make_learners
-from strandline.model import open_model
+from strandline.parameters.base import parameters_at
+from strandline.reading.model import open_model
 from strandline.spec import Spec
 from strandline.store import create_store
 from tests.jobs import Job

@@ -3,7 +3,7 @@
 import pytest
 
 from strandline.errors import Superseded
-from strandline.model import open_model
+from strandline.reading.model import open_model
 from strandline.store import create_store, read_manifest, verify_chain
 from tests.integration.harness import items_of
 from tests.jobs import Job

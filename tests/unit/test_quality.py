@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from strandline.manifest import TrainBody
-from strandline.model import open_model
+from strandline.reading.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
 from strandline_flink.dev.events import EventStream

@@ -1,12 +1,12 @@
 """A START names one version, and everybody begins there, whatever head has become meanwhile."""
 
-from strandline.block import Mark, Span
+from strandline.commit.opening import Opening, append_open
+from strandline.events.block import Mark, Span
+from strandline.learning.merger import Merger
+from strandline.learning.worker import Worker
 from strandline.manifest import OpenKey
-from strandline.merger import Merger
-from strandline.opening import Opening, append_open
 from strandline.store import create_store, read_manifest, verify_chain
-from strandline.transaction import open_stream
-from strandline.worker import Worker
+from strandline.transactions.transaction import open_stream
 from tests.jobs import Job, block
 from tests.streams import clicks, clicks_spec
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.children import dying_with_parent
+from strandline_flink.processes.children import dying_with_parent
 
 STOP_TIMEOUT_S: Final = 30.0
 LOG_TAIL_BYTES: Final = 65_536

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from strandline.base import parameters_at
 from strandline.learners import make_learners
+from strandline.parameters.base import parameters_at
 from strandline.spec import CountsSpec
 from strandline.store import Store, read_spec
 from strandline_flink.dev.reading import (

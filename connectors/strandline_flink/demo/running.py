@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from strandline.errors import EnvironmentUnfit
-from strandline.reader import Reader
+from strandline.reading.reader import Reader
 from strandline_flink.demo.interrupts import Interrupts, Phase
 from strandline_flink.demo.proof import differences
 from strandline_flink.demo.sample import Prediction, Sampler

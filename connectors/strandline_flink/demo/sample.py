@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from strandline.reader import Reader
+from strandline.reading.reader import Reader
 from strandline_flink.dev.events import EventStream
 
 KEPT_S: Final = 3.0

@@ -12,14 +12,14 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from strandline.errors import EnvironmentUnfit
-from strandline.reader import Reader
+from strandline.reading.reader import Reader
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline_flink.demo.interrupts import Interrupts, Phase
 from strandline_flink.demo.processes import Child
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.events import clicks_spec
-from strandline_flink.preflight import quiet_client
+from strandline_flink.launch.preflight import quiet_client
 
 TOPIC: Final = "clicks"
 ENDS_EVERY_S: Final = 0.5

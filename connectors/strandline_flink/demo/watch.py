@@ -7,9 +7,9 @@ from typing import Final
 
 from strandline.cli.figures import log_loss
 from strandline.manifest import Manifest, Prequential, TrainBody
-from strandline.prequential import add_sums
+from strandline.metrics.prequential import add_sums
+from strandline.metrics.totals import Totals, add_totals, totals_of
 from strandline.store import Store, read_manifest
-from strandline.totals import Totals, add_totals, totals_of
 
 LEARNER: Final = "ctr"  # the learner that predicts in the demo's spec
 RECENT_S: Final = 5.0

@@ -17,9 +17,9 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.children import dying_with_parent, end
 from strandline_flink.jars import paths
-from strandline_flink.java_home import java
+from strandline_flink.processes.children import dying_with_parent, end
+from strandline_flink.processes.java_home import java
 
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)  # below the ports that outgoing connections take

@@ -11,16 +11,16 @@ from typing import Any, Final, Self
 import pyflink
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink import flink_rest
-from strandline_flink.children import dying_with_parent
-from strandline_flink.dev.broker import free_port
-from strandline_flink.flink_configuration import (
+from strandline_flink.cluster import flink_rest
+from strandline_flink.cluster.flink_configuration import (
     java_options,
     machine_settings,
     write_configuration,
 )
-from strandline_flink.java_home import java_home
-from strandline_flink.run_folder import module_folders
+from strandline_flink.cluster.run_folder import module_folders
+from strandline_flink.dev.broker import free_port
+from strandline_flink.processes.children import dying_with_parent
+from strandline_flink.processes.java_home import java_home
 
 HOME: Final = Path(pyflink.__path__[0])
 READY_TIMEOUT_S: Final = 60

@@ -18,8 +18,8 @@ from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
 from strandline_flink.dev.events import EventStream, clicks_spec
 from strandline_flink.dev.producing import paced, produce
-from strandline_flink.kafka_settings import KafkaSettings
-from strandline_flink.preflight import quiet_client
+from strandline_flink.job.kafka_settings import KafkaSettings
+from strandline_flink.launch.preflight import quiet_client
 
 POLL_S = 0.5
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.jars.cache import cache_dir, publish, scratch_dir
 from strandline_flink.jars.fetching import locked, paths
-from strandline_flink.java_home import java
+from strandline_flink.processes.java_home import java
 
 # `--release` needs a full JDK; these two work on a bare runtime.
 OPTIONS = ("-source", "17", "-target", "17", "-encoding", "UTF-8", "-proc:none", "-g", "-warn:none")

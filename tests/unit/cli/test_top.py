@@ -18,10 +18,10 @@ import pytest
 from strandline.cli.figures import calibration, log_loss
 from strandline.cli.top_view import line
 from strandline.cli.watching import TAKEN_MAX, Watch
-from strandline.local import learn
 from strandline.manifest import TrainBody
-from strandline.prequential import add_sums
+from strandline.metrics.prequential import add_sums
 from strandline.store import Store, create_store, read_manifest
+from strandline.transactions.local import learn
 from tests.jobs import Job, block
 from tests.streams import clicks, clicks_spec
 

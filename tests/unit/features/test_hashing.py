@@ -15,7 +15,7 @@ from strandline.features import (
     field_seed,
     slots,
 )
-from strandline.features.memory import address_of, xxh64
+from strandline.kernels.memory import address_of, xxh64
 from strandline.spec import Spec
 
 CROSSED = Spec.parse("""

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from strandline.features.logarithm import write_odd_logs
+from strandline.kernels.logarithm import write_odd_logs
 
 PINNED = [
     "0x1.460d6ccca3677p-7", "0x1.0ca937be1b9dcp-2",

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numba import njit
 
-from strandline.features.memory import PADDING, address_of
 from strandline.features.numbers import read_integer, read_number
+from strandline.kernels.memory import PADDING, address_of
 
 
 @njit

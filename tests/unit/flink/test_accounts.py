@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from strandline.merger import CutTimes
+from strandline.learning.merger import CutTimes
 from strandline.store import create_store
-from strandline_flink import accounts, wire
+from strandline_flink.operators import accounts, wire
 from tests.jobs import Job
 from tests.streams import clicks, clicks_spec
 
@@ -32,7 +32,7 @@ def test_a_workers_and_the_mergers_account_say_what_delta_and_file_hold() -> Non
 
 def test_a_refused_delta_counts_as_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(create_store("memory:", clicks_spec()))
-    monkeypatch.setattr("strandline.worker.DELTA_BYTES_MAX", 10)
+    monkeypatch.setattr("strandline.learning.worker.DELTA_BYTES_MAX", 10)
     job.feed(0, [*clicks(50), b"{"])
     account = accounts.of_worker("events", 7, job.mark(0), learn_ms=0)
     assert account.counts == {

@@ -7,8 +7,8 @@ import pytest
 
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline.transaction import open_stream
-from strandline_flink import run
+from strandline.transactions.transaction import open_stream
+from strandline_flink.launch import run
 from tests.streams import CLICKS, clicks
 
 

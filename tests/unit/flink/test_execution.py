@@ -3,8 +3,8 @@
 import pytest
 
 from strandline.errors import Rival
-from strandline_flink.execution import one_message
 from strandline_flink.failure import RUN_FOLDER
+from strandline_flink.job.execution import one_message
 
 
 @pytest.fixture(autouse=True)

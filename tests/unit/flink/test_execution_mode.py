@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink import execution_mode
-from strandline_flink.execution_mode import chosen
+from strandline_flink.job import execution_mode
+from strandline_flink.job.execution_mode import chosen
 
 # As Flink starts a worker: a JVM's shell starts Python, whose `print` was replaced.
 AS_WORKER = """

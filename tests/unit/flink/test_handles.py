@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strandline.block import Block
-from strandline.records import Records
-from strandline_flink import wire
-from strandline_flink.handles import LARGE_BYTES, Handles
+from strandline.events.block import Block
+from strandline.events.records import Records
+from strandline_flink.operators import wire
+from strandline_flink.operators.handles import LARGE_BYTES, Handles
 
 
 def handle(file: Path) -> bytes:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from strandline.changes import TableDelta
-from strandline_flink import held
-from strandline_flink.held import Held
-from tests.unit.test_worker_delta import DELTA
+from strandline.tables.changes import TableDelta
+from strandline_flink.operators import held
+from strandline_flink.operators.held import Held
+from tests.unit.learning.test_worker_delta import DELTA
 
 
 def test_what_is_handed_over_is_taken_as_it_is_and_once() -> None:

@@ -9,7 +9,7 @@ import pytest
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.jars import cache, compiled, compiling, fetching, paths
 from strandline_flink.jars.fetching import GROUPS, Jar, locked
-from strandline_flink.java_home import java
+from strandline_flink.processes.java_home import java
 
 GREETING = """\
 package strandline.probe;

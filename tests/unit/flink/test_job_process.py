@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from strandline_flink.cluster.run_folder import RunFolder
 from strandline_flink.failure import FAILURE_FILE
-from strandline_flink.run_folder import RunFolder
 
 JAVA = """#!/bin/sh
 grep SigIgn /proc/$$/status >&2
@@ -35,7 +35,7 @@ def start(folder: RunFolder, program: str) -> subprocess.Popen[str]:
     script = folder.path / "program.py"
     script.write_text(program)
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "strandline_flink.job_process", str(script)],
+        [sys.executable, "-P", "-m", "strandline_flink.job.job_process", str(script)],
         env=folder.environment() | {"JAVA_HOME": str(java.parents[1])},
         stderr=subprocess.PIPE,
         text=True,

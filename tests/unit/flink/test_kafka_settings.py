@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.job.kafka_settings import KafkaSettings
 
 SECRET = 'pa"ss\\word'
 SCRAM = f"""

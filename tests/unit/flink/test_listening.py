@@ -3,11 +3,11 @@
 import pytest
 
 from strandline.store import MemoryStore
-from strandline_flink import preflight
-from strandline_flink.kafka_settings import KafkaSettings
-from strandline_flink.listening import silence_of
-from strandline_flink.preflight import Topic
-from strandline_flink.progress import Progress, Silence
+from strandline_flink.job.kafka_settings import KafkaSettings
+from strandline_flink.launch import preflight
+from strandline_flink.launch.listening import silence_of
+from strandline_flink.launch.preflight import Topic
+from strandline_flink.launch.progress import Progress, Silence
 
 NOBODY = Topic("127.0.0.1:1", "clicks", KafkaSettings())
 

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from strandline.commit.opening import Opening, append_open
 from strandline.manifest import OpenKey
-from strandline.opening import Opening, append_open
 from strandline.store import create_store
-from strandline_flink import wire
-from strandline_flink.operators import Learn, Merge
+from strandline_flink.operators import wire
+from strandline_flink.operators.operators import Learn, Merge
 from tests.jobs import block
 from tests.streams import clicks, clicks_spec
 

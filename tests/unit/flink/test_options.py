@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from strandline.errors import WrongUsage
-from strandline_flink import run_command
-from strandline_flink.options import JobOptions
+from strandline_flink.job.options import JobOptions
+from strandline_flink.launch import run_command
 
 NEEDED = {"spec": "s.toml", "bootstrap": "b:9092", "topic": "t", "store": "st"}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from strandline.errors import EnvironmentUnfit
-from strandline_flink import preflight
-from strandline_flink.kafka_settings import KafkaSettings
+from strandline_flink.job.kafka_settings import KafkaSettings
+from strandline_flink.launch import preflight
 
 
 @pytest.fixture(params=["refused", "silent"])

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from strandline.block import Block, Mark, Span
+from strandline.commit.prepared import Prepared, PreparedShard
 from strandline.errors import Gap
+from strandline.events.block import Block, Mark, Span
+from strandline.events.records import Records
 from strandline.manifest import Counts, Rejects, TrainBody
-from strandline.prepared import Prepared, PreparedShard
-from strandline.records import Records
-from strandline.shards import Shard
-from strandline_flink import wire
-from tests.unit.test_worker_delta import DELTA
+from strandline.tables.shards import Shard
+from strandline_flink.operators import wire
+from tests.unit.learning.test_worker_delta import DELTA
 
 # Written out byte by byte, as the Java side writes it.
 GOLDEN_BLOCK = (

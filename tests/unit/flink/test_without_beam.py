@@ -5,8 +5,8 @@ import sys
 
 IMPORTS = """
 import sys
-import strandline_flink.operators
-from strandline_flink.without_beam import import_functions
+import strandline_flink.operators.operators
+from strandline_flink.operators.without_beam import import_functions
 import_functions()
 assert "pyflink.fn_execution" in sys.modules
 print([name for name in ("apache_beam", "pandas", "pyarrow") if name in sys.modules])

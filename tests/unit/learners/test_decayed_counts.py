@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strandline.changes import TableDelta
 from strandline.errors import SecondStream, SpecError
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.loading import empty_parameters
 from strandline.manifest import TrainBody
 from strandline.merge import WorkerChange, merge_table
-from strandline.model import open_model
-from strandline.reader import Follower
+from strandline.reading.model import open_model
+from strandline.reading.reader import Follower
 from strandline.spec import CountsSpec, Spec
 from strandline.store import create_store, read_manifest
-from strandline.tables import apply_changes
-from strandline.transaction import open_stream
+from strandline.tables.changes import TableDelta
+from strandline.tables.table import apply_changes
+from strandline.transactions.transaction import open_stream
 from tests.oracles.decay import decayed
 
 HALF_LIFE_S = 60.0

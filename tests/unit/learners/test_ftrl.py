@@ -13,7 +13,7 @@ from strandline.learners.ftrl_delta import close_epoch
 from strandline.learners.ftrl_kernel import RECORD_BYTES, learn_events, predict_events
 from strandline.learners.loading import empty_parameters
 from strandline.spec import FtrlSpec
-from strandline.tables import DenseTable, Parameters
+from strandline.tables.table import DenseTable, Parameters
 from tests.oracles.ftrl import Event, Oracle, float32
 
 NAMES = ("a", "b", "c")

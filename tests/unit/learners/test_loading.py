@@ -3,11 +3,11 @@
 import numpy as np
 
 from strandline.features import Decoder
-from strandline.features.logarithm import write_odd_logs
+from strandline.kernels.logarithm import write_odd_logs
 from strandline.learners import empty_parameters, make_learners, warm_up
 from strandline.learners.ftrl_kernel import learn_events, predict_events
 from strandline.spec import Spec
-from strandline.tables import DenseTable, SparseTable
+from strandline.tables.table import DenseTable, SparseTable
 
 SPEC = Spec.parse("""
 name = "clicks"

@@ -14,10 +14,9 @@ from strandline.errors import EnvironmentUnfit, SpecError
 from strandline.features import Batch
 from strandline.learners.loading import empty_parameters, make_learners
 from strandline.learners.sklearn_learner import SklearnLearner
-from strandline.local import learn
 from strandline.manifest import TrainBody
 from strandline.merge import WorkerChange, merge_table
-from strandline.model import open_model
+from strandline.reading.model import open_model
 from strandline.spec import SklearnSpec, Spec
 from strandline.spec.estimators import (
     REFUSED,
@@ -32,7 +31,8 @@ from strandline.spec.estimators import (
     SGDRegressor,
 )
 from strandline.store import create_store, read_manifest
-from strandline.tables import Parameters, apply_changes
+from strandline.tables.table import Parameters, apply_changes
+from strandline.transactions.local import learn
 from tests.conformance.learners import FIELDS, make_batch, rows_of
 
 BITS = 6

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strandline.changes import Changes, TableDelta, Values
 from strandline.errors import MergeError
 from strandline.learners.counts import Counts
 from strandline.learners.ftrl import Ftrl
@@ -24,7 +23,8 @@ from strandline.merge import (
 )
 from strandline.merge.rules import sum_share
 from strandline.spec import CountsSpec, FtrlSpec, SklearnSpec
-from strandline.tables import DenseTable, SparseTable, Table, TableSchema, apply_changes
+from strandline.tables.changes import Changes, TableDelta, Values
+from strandline.tables.table import DenseTable, SparseTable, Table, TableSchema, apply_changes
 from tests.oracles.merge import (
     RowPart,
     merged_matched,

@@ -9,12 +9,12 @@ import pytest
 from strandline.errors import SecondStream, SpecError
 from strandline.features import category_key, field_seed
 from strandline.learners.loading import make_learners
-from strandline.local import learn
-from strandline.model import open_model
-from strandline.reader import Follower
+from strandline.reading.model import open_model
+from strandline.reading.reader import Follower
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline.transaction import open_stream
+from strandline.transactions.local import learn
+from strandline.transactions.transaction import open_stream
 from tests.plugins import install, install_example
 
 BASE = """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strandline.canonical import canonical_json
+from strandline.encoding.canonical import canonical_json
 from strandline.errors import SpecError
 from strandline.limits import FEATURES_MAX, LEARNERS_MAX, SPEC_BYTES_MAX
 from strandline.spec import Category, CountsSpec, Cross, FtrlSpec, Number, Spec

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from strandline.canonical import sha256_hex
+from strandline.encoding.canonical import sha256_hex
 from strandline.errors import NoStore, StoreDamaged, StoreUnavailable
 from strandline.limits import MANIFEST_BYTES_MAX, SPEC_BYTES_MAX
 from strandline.store import PosixStore, folders, posix, publish, versions

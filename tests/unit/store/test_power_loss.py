@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from strandline.canonical import sha256_hex
-from strandline.commit import commit
+from strandline.commit.committing import commit
+from strandline.encoding.canonical import sha256_hex
 from strandline.errors import NoStore, StoreUnavailable
 from strandline.spec import Spec
 from strandline.store import (

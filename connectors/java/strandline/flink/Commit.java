@@ -5,7 +5,8 @@ import java.util.Map;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 
 /**
- * The commit: one committable becomes one version, once. Twin of {@code strandline/commit.py}.
+ * The commit: one committable becomes one version, once. Twin of
+ * {@code strandline/commit/committing.py}.
  *
  * <pre>
  * run of head's entry is not mine ............................ SUPERSEDED

@@ -17,8 +17,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Json
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
 /**
- * Canonical JSON, byte for byte what {@code strandline.canonical} writes: keys sorted, no white
- * space, ASCII only.
+ * Canonical JSON, byte for byte what {@code strandline.encoding.canonical} writes: keys sorted, no
+ * white space, ASCII only.
  *
  * <p>Floats are refused. Python and Java print the same float in different ways, so Java renders
  * none: texts that hold floats (the body of a version) pass through as they are.

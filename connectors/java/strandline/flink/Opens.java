@@ -12,7 +12,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
 
 /**
  * Opens: versions without deltas that state where a run of a stream stands. Twin of {@code
- * strandline/opening.py}.
+ * strandline/commit/opening.py}.
  *
  * <p>A fresh start begins a run and takes the stream over; a restore opens the same run again. An
  * open is found by its key, along the list that a stream's opens form: so an attempt repeated after

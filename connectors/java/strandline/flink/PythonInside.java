@@ -8,11 +8,11 @@ import org.apache.flink.streaming.api.operators.python.embedded.*;
 
 /**
  * PyFlink's operator of thread mode, a Python function inside the JVM, but for what Python imports
- * first: see <code>strandline_flink/inside.py</code>.
+ * first: see <code>strandline_flink/operators/inside.py</code>.
  */
 public final class PythonInside extends EmbeddedPythonProcessOperator<byte[], byte[]> {
     private static final long serialVersionUID = 1L;
-    static final String IMPORTS = "import strandline_flink.inside";
+    static final String IMPORTS = "import strandline_flink.operators.inside";
 
     public PythonInside(Configuration configuration, DataStreamPythonFunctionInfo function) {
         super(

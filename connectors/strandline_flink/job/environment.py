@@ -1,0 +1,109 @@
+"""How Flink runs the job: the settings that the exactly-once protocol stands on."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pyflink
+from pyflink.common import Configuration
+from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
+
+from strandline_flink import jars
+from strandline_flink.cluster.flink_rest import has_python_jar
+from strandline_flink.cluster.run_folder import RunFolder
+from strandline_flink.failure import RUN_FOLDER
+from strandline_flink.job.execution_mode import Mode, chosen
+from strandline_flink.job.options import PARALLELISM_MAX, JobOptions
+from strandline_flink.job.topology import java, one_interpreter
+
+CHECKPOINT_TIMEOUT: Final = "120 s"
+# A failed checkpoint is retried with the next one: a slow store is no reason to start over.
+FAILED_CHECKPOINTS_MAX: Final = 1000
+RESTARTS_MAX: Final = 10
+# Elements that wait for a Python process, as files in memory: blocks of up to 2 MiB.
+BUNDLE_ELEMENTS_MAX: Final = 8
+
+
+def environment(options: JobOptions) -> StreamExecutionEnvironment:
+    """Make the job's environment: a cluster's with `--flink` and under `flink run`, else local."""
+    mode = chosen(options.mode)
+    print(f"strandline: {mode.name} mode: {mode.why}", file=sys.stderr)
+    configuration = Configuration()
+    for key, value in (place_settings(options) | settings(options, mode)).items():
+        configuration.set_string(key, str(value))
+    if options.flink:
+        env = remote_environment(options.flink, configuration)
+    else:
+        env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    env.set_parallelism(options.parallelism)
+    shipped = [*jars.paths("connector"), jars.compiled()]
+    if options.flink and not has_python_jar(options.flink):
+        shipped += Path(pyflink.__path__[0]).glob("opt/flink-python-*.jar")
+    env.add_jars(*(jar.as_uri() for jar in shipped))
+    check_guarantees(env)
+    if RUN_FOLDER in os.environ and one_interpreter(env):  # it is loaded while Flink starts
+        java().PythonAhead.start(sys.executable)
+    return env
+
+
+def place_settings(options: JobOptions) -> dict[str, Any]:
+    """What depends on where the job runs; `flink run` brings that with it."""
+    folder = os.environ.get(RUN_FOLDER)
+    if folder is None:
+        return {}
+    if options.flink:
+        return {
+            "python.client.executable": sys.executable,
+            "python.executable": options.python or sys.executable,
+        }
+    return RunFolder(Path(folder)).flink_configuration()
+
+
+def remote_environment(address: str, configuration: Configuration) -> StreamExecutionEnvironment:
+    """An environment that submits to the JobManager with this REST interface."""
+    host, _, port = address.rpartition(":")
+    gateway = get_gateway()
+    remote = gateway.jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    no_jars = gateway.new_array(gateway.jvm.String, 0)
+    return StreamExecutionEnvironment(
+        remote.createRemoteEnvironment(host, int(port), configuration._j_configuration, no_jars)
+    )
+
+
+def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:
+    """Flink's configuration of the job. What belongs to the machine is its own."""
+    checkpointing = "execution.checkpointing"
+    restart = "restart-strategy"
+    return {
+        f"{checkpointing}.mode": "EXACTLY_ONCE",
+        f"{checkpointing}.unaligned.enabled": "false",
+        f"{checkpointing}.interval": f"{options.checkpoint_ms} ms",
+        f"{checkpointing}.min-pause": f"{options.checkpoint_ms // 2} ms",
+        f"{checkpointing}.max-concurrent-checkpoints": 1,
+        f"{checkpointing}.timeout": CHECKPOINT_TIMEOUT,
+        f"{checkpointing}.tolerable-failed-checkpoints": FAILED_CHECKPOINTS_MAX,
+        f"{restart}.type": "exponential-delay",
+        f"{restart}.exponential-delay.initial-backoff": "200 ms",
+        f"{restart}.exponential-delay.max-backoff": "10 s",
+        f"{restart}.exponential-delay.backoff-multiplier": 2.0,
+        f"{restart}.exponential-delay.reset-backoff-threshold": "2 min",
+        f"{restart}.exponential-delay.attempts-before-reset-backoff": RESTARTS_MAX,
+        "execution.runtime-mode": "STREAMING",
+        # The same at any parallelism: a restore with another one needs it.
+        "pipeline.max-parallelism": PARALLELISM_MAX,
+        "pipeline.object-reuse": "true",
+        "python.execution-mode": mode.name,
+        "python.fn-execution.bundle.size": BUNDLE_ELEMENTS_MAX,
+        "python.metric.enabled": "false",
+    }
+
+
+def check_guarantees(env: StreamExecutionEnvironment) -> None:
+    """A barrier must never overtake a delta: the job is not built otherwise."""
+    config = env.get_checkpoint_config()
+    assert env.get_checkpointing_mode() == CheckpointingMode.EXACTLY_ONCE
+    assert not config.is_unaligned_checkpoints_enabled()
+    assert config.get_max_concurrent_checkpoints() == 1
+    assert config.is_checkpointing_enabled()

@@ -1,0 +1,1 @@
+"""`strandline run`: what is checked first, what is started, and what is watched."""

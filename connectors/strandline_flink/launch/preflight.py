@@ -1,0 +1,154 @@
+"""What a run needs, checked before anything is started: each failure is one clear message."""
+
+import contextlib
+import logging
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
+
+from strandline.commit.opening import check_one_stream, check_topic_free
+from strandline.errors import EnvironmentUnfit
+from strandline.learners.loading import make_learners, one_stream_tables
+from strandline.spec import Spec
+from strandline.store import Store, create_store
+from strandline_flink import jars
+from strandline_flink.job.kafka_settings import KafkaSettings
+from strandline_flink.job.options import JobOptions
+from strandline_flink.processes.java_home import java_home
+
+BROKER_TIMEOUT_MS: Final = 6_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The topic that a run reads, as far as its client needs to know it."""
+
+    bootstrap: str
+    name: str
+    settings: KafkaSettings
+
+    def partitions(self) -> int:
+        """How many partitions it has.
+
+        Raises `EnvironmentUnfit` if the broker does not answer, refuses us, or has no such topic.
+        """
+        with self._consumer() as consumer:
+            found = consumer.partitions_for_topic(self.name)
+            if found:
+                return len(found)
+            known = sorted(name for name in consumer.topics() if not name.startswith("__"))
+            raise EnvironmentUnfit(
+                f"topic {self.name!r} does not exist at {self.bootstrap}; it has "
+                f"{', '.join(known[:20]) or 'no topics'}. Create it, or check --topic"
+            )
+
+    def ends(self) -> dict[int, int]:
+        """Per partition the position after its last event that a reader may see."""
+        with self._consumer() as consumer:
+            found = consumer.partitions_for_topic(self.name) or ()
+            ends = consumer.end_offsets(
+                [TopicPartition(self.name, each) for each in found], timeout_ms=BROKER_TIMEOUT_MS
+            )
+        return {partition.partition: end for partition, end in ends.items()}
+
+    def source(self) -> dict[str, str]:
+        """What tells it from every other topic: the words that the job puts into its versions."""
+        with self._connected(KafkaAdminClient) as admin:
+            (described,) = admin.describe_topics([self.name])
+            cluster = admin.describe_cluster()["cluster_id"]
+        topic_id = urlsafe_b64encode(UUID(str(described["topic_id"])).bytes)
+        return {
+            "cluster": cluster,
+            "topic": self.name,
+            "topic_id": topic_id.decode().rstrip("="),  # as Java spells it
+        }
+
+    def _consumer(self) -> contextlib.AbstractContextManager[Any]:
+        return self._connected(
+            KafkaConsumer, isolation_level="read_committed", enable_auto_commit=False
+        )
+
+    @contextlib.contextmanager
+    def _connected(self, client: Callable[..., Any], **options: Any) -> Iterator[Any]:
+        def network(**settings: Any) -> KafkaNetClient:
+            made = KafkaNetClient(**settings)
+            stack.callback(made.close)  # a client that met no broker leaves its thread behind
+            return made
+
+        try:
+            with quiet_client(), contextlib.ExitStack() as stack:
+                yield client(
+                    bootstrap_servers=self.bootstrap.split(","),
+                    bootstrap_timeout_ms=BROKER_TIMEOUT_MS,
+                    kafka_client=network,
+                    **options,
+                    **self.settings.client_options(),
+                )
+        except KafkaError as error:
+            raise EnvironmentUnfit(
+                f"no Kafka broker answers at {self.bootstrap} as "
+                f"{self.settings.describe()}: {error}. "
+                "Start it, or check --bootstrap and --kafka-config"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise EnvironmentUnfit(
+                f"cannot connect to Kafka at {self.bootstrap!r}: {error}. "
+                "Expected HOST:PORT, several with commas"
+            ) from None
+
+
+@contextlib.contextmanager
+def quiet_client() -> Iterator[None]:
+    """Without the client's own words on stderr: what it finds comes back as one error."""
+    logger = logging.getLogger("kafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the checks found."""
+
+    store: Store
+    topic: Topic
+    partitions: int
+
+
+def check(options: JobOptions) -> Checked:
+    """Check everything that would fail later, and make the store if there is none.
+
+    Raises
+    ------
+    SpecError
+        The spec cannot be read.
+    EnvironmentUnfit
+        No broker, no topic, wrong credentials, no Java, no scikit-learn where the spec needs it.
+    SecondStream
+        The store is fed by another stream, and a merge rule of the spec does not commute.
+    TopicTaken
+        Another stream of the store reads the topic, and `topic_again` is not set.
+    StoreError
+        The store cannot be read or written, or holds another spec.
+    """
+    spec = Spec.load(options.spec)
+    java_home()
+    topic = Topic(options.bootstrap, options.topic, KafkaSettings.load(options.kafka_config))
+    partitions = topic.partitions()
+    store = create_store(options.store_url, spec)
+    check_one_stream(store, options.stream, one_stream_tables(make_learners(spec)))
+    if not options.topic_again:
+        check_topic_free(store, options.stream, topic.source)
+    jars.paths("connector")
+    jars.compiled()
+    return Checked(store, topic, partitions)

@@ -1,0 +1,1 @@
+"""How events come in: records of bytes in blocks that name their positions."""

@@ -1,0 +1,1 @@
+"""What versions add up to: sums of predictions before learning, totals of counts."""

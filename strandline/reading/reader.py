@@ -1,0 +1,222 @@
+"""A reader that follows a store's head.
+
+Two sets of tables take turns: one serves while the other takes up new versions, then they swap by
+one assignment. A set is changed again only once nobody holds the model that it served as; if
+somebody still does, the next version gets a copy. So a prediction never mixes two versions, and
+following costs what the versions touched.
+"""
+
+import threading
+import time
+import weakref
+from types import TracebackType
+from typing import Final, Self
+
+from strandline.errors import FileMissing, StoreDamaged, WrongUsage
+from strandline.events.json_records import Events
+from strandline.features import Batch
+from strandline.learners.loading import make_learners, schemas_of
+from strandline.parameters.base import is_covered, parameters_at, read_changes
+from strandline.parameters.delta import ModelChanges
+from strandline.reading.model import EventDecoder, Model, Predictions
+from strandline.store import StoreLike, as_store
+from strandline.store.base import Store
+from strandline.store.chain import find_manifest, read_manifest, read_spec
+from strandline.tables.table import Parameters, apply_changes
+
+TAKE_UP_BYTES_MAX: Final = 64 << 20
+"""Changes that one step takes up, and keeps for the other set of tables; one version at least."""
+
+AFTER_ERROR_MS: Final = 500
+"""A version that could not be taken up is tried again after this time."""
+
+
+class Follower:
+    """The newest model at hand, one step at a time. Used by one thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        spec = read_spec(store)
+        self._learners = make_learners(spec)
+        self._schemas = schemas_of(self._learners)
+        self._decoder = EventDecoder(spec)
+        self._open_head()
+
+    def step(self) -> bool:
+        """Take up the versions at hand; whether there was one. An error changes nothing.
+
+        A follower that is far behind takes several steps, so that its memory is bounded. Where
+        compaction has removed what lies between, head is opened anew.
+        """
+        try:
+            return self._take_up()
+        except FileMissing:
+            if not is_covered(self._store, self.model.version):
+                raise
+        self._open_head(self.model.version)
+        return True
+
+    def _open_head(self, at_least: int = 0) -> None:
+        head = read_manifest(self._store, self._store.head(at_least))
+        self._serving = parameters_at(self._store, self._learners, head.version)
+        self.model = Model(head.version, head.time_ms, self._decoder, self._serving)
+        self._spare: Parameters | None = None
+        self._spare_model: weakref.ref[Model] | None = None
+        self._missed: list[ModelChanges] = []
+
+    def _take_up(self) -> bool:
+        version, time_ms, size_bytes = self.model.version, 0, 0
+        files: list[ModelChanges] = []
+        while size_bytes < TAKE_UP_BYTES_MAX:
+            manifest = find_manifest(self._store, version + 1)
+            if manifest is None:
+                break
+            found = read_changes(self._store, manifest, self._schemas)
+            size_bytes += sum(change.nbytes for changes in found for change in changes.values())
+            files += found
+            version, time_ms = manifest.version, manifest.time_ms
+        if version == self.model.version:
+            return False
+        tables = self._tables_to_change()
+        apply_changes(tables, files)
+        self._spare, self._spare_model = self._serving, weakref.ref(self.model)
+        self._missed = files
+        self._serving = tables
+        self.model = Model(version, time_ms, self._decoder, tables)
+        return True
+
+    def _tables_to_change(self) -> Parameters:
+        """Return tables at the served version that no model is bound to."""
+        free = self._spare_model is not None and self._spare_model() is None
+        if self._spare is not None and free:
+            apply_changes(self._spare, self._missed)
+            return self._spare
+        return {name: table.copy() for name, table in self._serving.items()}
+
+
+class Reader:
+    """Serves the newest version at hand, and never an older one than before.
+
+    Any number of threads may ask it at once; a thread of its own follows the store.
+
+    Parameters
+    ----------
+    store
+        Where versions are read from: a store, or its path or URL. A reader writes nothing.
+    poll_ms
+        How often the store is asked for the next version.
+
+    Examples
+    --------
+    >>> from strandline.spec import Spec
+    >>> from strandline.store import create_store
+    >>> spec = Spec.parse('''
+    ... name = "tiny"
+    ... label.path = "click"
+    ... features.item.kind = "category"
+    ... learners.ctr.type = "ftrl"
+    ... ''')
+    >>> with Reader(create_store("memory:", spec)) as reader:
+    ...     reader.predict([{"item": "hat"}])  # the newest at hand
+    ...     reader.wait(0, timeout_s=5).version  # at least this version
+    Predictions(version=0, scores=array([0.5], dtype=float32))
+    0
+    """
+
+    def __init__(self, store: StoreLike, poll_ms: int = 5) -> None:
+        self._store = as_store(store)
+        self._poll_s = poll_ms / 1000
+        self._model: Model | None = None
+        self._error: Exception | None = None
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def follow(self) -> Self:
+        """Open head's model, then keep it at head in a thread of its own until `close`.
+
+        A reader follows once; a second call raises `WrongUsage`.
+        """
+        if self._thread is not None:
+            raise WrongUsage("the reader has followed already: make another one of the store")
+        follower = Follower(self._store)
+        self._model = follower.model
+        self._thread = threading.Thread(
+            target=self._run, args=(follower,), name="strandline-reader", daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Stop following. The model stays."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.follow()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def model(self) -> Model:
+        """The newest model at hand: hold it to ask one version several times."""
+        if self._model is None:
+            raise WrongUsage("the reader is not open: call follow(), or use it in `with`")
+        return self._model
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the next version cannot be taken up, None while it can. The model goes on serving.
+
+        It is tried again twice a second, so a repaired file or a store that answers again ends it.
+        """
+        return self._error
+
+    def predict(self, events: Events | Batch, learner: str | None = None) -> Predictions:
+        """Predict with the newest model at hand, see `Model.predict`."""
+        return self.model.predict(events, learner)
+
+    def wait(self, version: int, timeout_s: float) -> Model:
+        """Return a model of this version or a newer one.
+
+        Raises
+        ------
+        StoreDamaged
+            If a version before it, or itself, is damaged.
+        TimeoutError
+            If it is not there in time; the message names the error that was met, if any.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while self.model.version < version:
+                if isinstance(self._error, StoreDamaged):
+                    raise self._error
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(
+                        f"version {version} is not there after {timeout_s} s: serving version"
+                        f" {self.model.version}, last error: {self._error}"
+                    ) from self._error
+                self._changed.wait(left)
+            return self.model
+
+    def _run(self, follower: Follower) -> None:
+        pause_s = 0.0
+        while not self._stop.wait(pause_s):
+            try:
+                follower.step()
+                error: Exception | None = None
+            except Exception as met:  # noqa: BLE001  a reader serves on, and reports what it met
+                error = met
+            with self._changed:
+                self._error = error
+                self._model = follower.model
+                self._changed.notify_all()
+            pause_s = self._poll_s if error is None else max(self._poll_s, AFTER_ERROR_MS / 1000)

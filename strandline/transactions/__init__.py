@@ -1,0 +1,1 @@
+"""The whole of it in one process, without Flink: streams, transactions, learning from a file."""

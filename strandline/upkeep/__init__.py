@@ -1,0 +1,1 @@
+"""Work beside the line of versions: bases, garbage, and the check of every byte."""

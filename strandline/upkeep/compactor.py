@@ -1,0 +1,137 @@
+"""The compactor: bases every K versions, and an end for what no version needs any more.
+
+With `keep_versions` the data of older versions goes once a base covers it: every version from the
+newest base that is at least so many versions below head stays open. Manifests stay for ever.
+"""
+
+import logging
+import threading
+from typing import Final
+
+from msgspec import Struct
+
+from strandline.errors import StoreDamaged, WrongUsage
+from strandline.learners.loading import make_learners, schemas_of
+from strandline.parameters.base import (
+    encode_base,
+    parameters_at,
+    read_base,
+    read_changes,
+)
+from strandline.store.base import Store
+from strandline.store.chain import manifest_bytes, read_manifest, read_spec
+from strandline.tables.table import Parameters, apply_changes
+from strandline.upkeep.garbage import StagedFile, durable_head, find_garbage
+
+POLL_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Collected(Struct, frozen=True):
+    """What a collection removed, and how many files of packed versions it made."""
+
+    files: int = 0
+    bases: int = 0
+    leftovers: int = 0
+    packed: int = 0
+
+
+class Compactor:
+    """Writes the base of every version that is a multiple of `every`, as far as head is past it.
+
+    Several compactors may work on one store: they write the same bytes, and remove what is of no
+    use to anybody. When it has fallen behind it writes only the newest base due.
+
+    Parameters
+    ----------
+    store
+        The store to compact.
+    every
+        Versions from base to base.
+    keep_versions
+        How many versions below head stay open at least; None keeps all. A reader that follows and
+        a job that starts must not be further behind than this.
+
+    Raises
+    ------
+    WrongUsage
+        If a number is out of range.
+    """
+
+    def __init__(self, store: Store, every: int = 100, keep_versions: int | None = None) -> None:
+        if every < 1:
+            raise WrongUsage(f"every is {every}, expected a number of versions from 1 on")
+        if keep_versions is not None and keep_versions < 0:
+            raise WrongUsage(
+                f"keep_versions is {keep_versions}, expected 0 or more, or None to keep all"
+            )
+        self._store, self._every, self._keep_versions = store, every, keep_versions
+        self._learners = make_learners(read_spec(store))
+        self._schemas = schemas_of(self._learners)
+        self._version = 0
+        self._parameters: Parameters | None = None
+        self._named: dict[int, tuple[StagedFile, ...]] = {}
+
+    def run_once(self) -> int | None:
+        """Write the newest base that is due; return its version, None if none is due."""
+        due = self._store.head(self._version) // self._every * self._every
+        if due == 0 or due in self._store.bases():
+            return None
+        if self._parameters is None:
+            self._parameters = parameters_at(self._store, self._learners, due)
+            self._version = due
+        else:
+            for version in range(self._version + 1, due + 1):
+                manifest = read_manifest(self._store, version)
+                apply_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
+                self._version = version  # what fails later is not applied again
+        data = encode_base(due, manifest_bytes(self._store, due), self._parameters)
+        self._store.put_base(due, data)
+        return due
+
+    def collect(self) -> Collected:
+        """Remove what no kept version needs, and pack the manifests of old ones.
+
+        What goes is data, garbage, bases, and what dead writers left.
+
+        A staged file goes only if no commit can name it any more, so a commit in doubt keeps its
+        own however long it takes.
+        """
+        oldest = self._oldest_kept()
+        files = find_garbage(self._store, oldest, self._named)
+        bases = [at for at in self._store.bases() if at < oldest]
+        for file in files:
+            self._store.discard(file.kind, file.sha256)
+        for version in bases:
+            self._store.discard_base(version)
+        packed = self._store.pack()
+        return Collected(len(files), len(bases), len(self._store.leftovers(discard=True)), packed)
+
+    def follow(self, stop: threading.Event, *, collect: bool = False) -> None:
+        """Write bases as they come due until `stop` is set, and collect after each if told to.
+
+        Errors of the store are raised.
+        """
+        while not stop.is_set():
+            if self.run_once() is not None and collect:
+                self.collect()
+            stop.wait(POLL_S)
+
+    def _oldest_kept(self) -> int:
+        """Return the oldest version to stay open: the base it stands on is sound and durable."""
+        if self._keep_versions is None:
+            return 0
+        newest = durable_head(self._store).version - self._keep_versions
+        for version in sorted(self._store.bases(), reverse=True):
+            if version > newest:
+                continue
+            try:
+                read_base(self._store, version, self._learners)
+            except StoreDamaged as error:
+                _log.warning("base %d is passed over: %s", version, error)
+                continue
+            # Whoever wrote it may have died before its name was durable.
+            self._store.put_base(version, self._store.base(version))
+            return version
+        return 0
