@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from bench.figures import Summary
-from bench.machine import describe
+from bench.machine import describe, processor_name
 
 RESULTS: Final = Path(__file__).parent / "results"
 OURS: Final = ("--json", "--write")
@@ -78,7 +78,8 @@ def finish(name: str, result: Mapping[str, Any], table: str, args: Namespace) ->
     Parameters
     ----------
     name : str
-        The bench's: `make bench-NAME`, `bench/results/NAME.json`, `<!-- bench:NAME -->`.
+        The bench's: `make bench-NAME`, `bench/results/PROCESSOR/NAME.json`,
+        `<!-- bench:NAME -->`.
     result : mapping
         Figures, as JSON has them; units in the names.
     table : str
@@ -88,9 +89,10 @@ def finish(name: str, result: Mapping[str, Any], table: str, args: Namespace) ->
     """
     whole = {**result, "command": command(name, sys.argv[1:]), "machine": MACHINE}
     if args.write:
-        RESULTS.mkdir(exist_ok=True)
+        folder = RESULTS / processor_name(MACHINE["cpu"])
+        folder.mkdir(parents=True, exist_ok=True)
         kept = json.dumps({**whole, "table": table}, indent=1, sort_keys=True)
-        (RESULTS / f"{name}.json").write_text(kept + "\n")
+        (folder / f"{name}.json").write_text(kept + "\n")
     print(json.dumps(whole) if args.json else table, flush=True)
 
 

@@ -5,7 +5,7 @@ A table stands between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from bench.output import RESULTS
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (ROOT / "README.md", ROOT / "docs" / "performance.md")
+Results = Mapping[str, Sequence[Mapping[str, Any]]]
+
 SECTION: Final = re.compile(r"(<!-- bench:([\w-]+) -->\n).*?(<!-- /bench:\2 -->)", re.DOTALL)
 
 
@@ -23,17 +25,22 @@ def main() -> None:
         page.write_text(rewritten(page.read_text(), results))
 
 
-def load(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
-    """Return the results that benches left with --write, by name."""
-    return {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
+def load(folder: Path = RESULTS) -> Results:
+    """Return the results that benches left with --write, by name; one per processor."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for file in sorted(folder.glob("*/*.json")):
+        found.setdefault(file.stem, []).append(json.loads(file.read_text()))
+    return found
 
 
-def rewritten(page: str, results: Mapping[str, Mapping[str, Any]]) -> str:
+def rewritten(page: str, results: Results) -> str:
     """Return a page with the sections of these results; others stay as they are."""
 
     def section(match: re.Match[str]) -> str:
         begin, name, end = match.groups()
-        return begin + rendered(results[name]) + end if name in results else match[0]
+        if name not in results:
+            return match[0]
+        return begin + "\n".join(rendered(result) for result in results[name]) + end
 
     return SECTION.sub(section, page)
 

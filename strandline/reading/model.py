@@ -1,13 +1,12 @@
 """A model: the parameters of one version, and the spec's way from an event to them."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from strandline.errors import EventRejected, SpecError, StoreError
+from strandline.events.json_records import EventEncoder, Events
 from strandline.features import Batch, Decoder, category_key, field_seed
 from strandline.learners.base import Learner
 from strandline.learners.decayed_counts import DecayedCounts
@@ -15,11 +14,10 @@ from strandline.learners.loading import make_learners
 from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.parameters.base import parameters_at
 from strandline.spec import CountsSpec, SklearnSpec, Spec
-from strandline.store.base import Store
+from strandline.store import StoreLike, as_store
 from strandline.store.chain import read_manifest, read_spec
 from strandline.tables.table import Parameters
 
-Event = bytes | Mapping[str, Any]
 S = TypeVar("S", CountsSpec, SklearnSpec)
 
 
@@ -35,19 +33,20 @@ class Predictions(NamedTuple):
 
 
 class EventDecoder:
-    """The spec's decoder for events without labels, which may be dictionaries; threads share it."""
+    """The spec's decoder for events without labels, in any form; threads share it."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
+        self._encoder = EventEncoder(spec)
         self._decoder = Decoder(spec)
 
-    def decode(self, events: Sequence[Event]) -> Batch:
+    def decode(self, events: Events) -> Batch:
         """Decode all events; `EventRejected` names the first that cannot be decoded."""
-        records = [e if isinstance(e, bytes) else msgspec.json.encode(e) for e in events]
+        records = self._encoder.records(events)
         batch, rejections = self._decoder.decode(records, labelled=False)
         if rejections:
             index, reason, detail = rejections[0]
-            which = f"event {index} of {len(events)}" if len(events) > 1 else "the event"
+            which = f"event {index} of {len(records)}" if len(records) > 1 else "the event"
             others = f" ({len(rejections)} events are rejected)" if len(rejections) > 1 else ""
             raise EventRejected(
                 f"{which} is rejected as {reason}: {detail}; expected an event as spec"
@@ -82,22 +81,26 @@ class Model:
         for learner in self._learners.values():
             learner.bind(parameters)
 
-    def decode(self, events: Sequence[Event]) -> Batch:
+    def decode(self, events: Events) -> Batch:
         """Return the events' features, which any version of this spec's model predicts from.
 
         Parameters
         ----------
         events
-            JSON objects, as bytes or as dictionaries. Labels and weights are not read.
+            One event or several: a dictionary, JSON as bytes or str, a list of them; or a pandas
+            DataFrame or a pyarrow Table with an event per row, whose columns are paths of the
+            spec such as `listing.price`. Labels and weights are not read.
 
         Raises
         ------
         EventRejected
             If an event cannot be decoded.
+        WrongUsage
+            If `events` is nothing that holds events.
         """
         return self._decoder.decode(events)
 
-    def predict(self, events: Sequence[Event] | Batch, learner: str | None = None) -> Predictions:
+    def predict(self, events: Events | Batch, learner: str | None = None) -> Predictions:
         """Return what the learner predicts of each event: its probability, class or number.
 
         Parameters
@@ -113,6 +116,8 @@ class Model:
             If no learner, or not exactly one, is meant.
         EventRejected
             If an event cannot be decoded.
+        WrongUsage
+            If `events` is nothing that holds events.
         """
         chosen = self._predicting(learner)
         batch = events if isinstance(events, Batch) else self.decode(events)
@@ -131,7 +136,7 @@ class Model:
         SpecError
             If no counts learner, or not exactly one, is meant.
         """
-        name, settings = self._one(CountsSpec, learner, "count(value, learner=...)")
+        name, settings = self._one(CountsSpec, learner, "count(value)")
         key = category_key(value, field_seed(settings.feature))
         rows = self._parameters[f"{name}.counts"].gather(np.array([key], np.uint64))
         counting = self._learners[name]
@@ -150,14 +155,14 @@ class Model:
         SpecError
             If no learner of type sklearn, or not exactly one, is meant.
         """
-        return self._sklearn(learner, "estimator(learner=...)").estimator()
+        return self._sklearn(learner, "estimator()").estimator()
 
-    def matrix(self, events: Sequence[Event], learner: str | None = None) -> Any:
+    def matrix(self, events: Events, learner: str | None = None) -> Any:
         """Return the events [n, 2^bits] as `estimator` takes them, in scipy's CSR form.
 
         Raises `EventRejected` and `SpecError` as `predict` and `estimator` do.
         """
-        chosen = self._sklearn(learner, "matrix(events, learner=...)")
+        chosen = self._sklearn(learner, "matrix(events)")
         return chosen.matrix(self.decode(events))
 
     def _predicting(self, learner: str | None) -> Learner:
@@ -170,8 +175,10 @@ class Model:
         able = [name for name in names if self._learners[name].predicts is not None]
         if len(able) != 1:
             raise SpecError(
-                f"learner: expected one that predicts, got {', '.join(names)}, of which"
-                f" {', '.join(able) or 'none'} can; name one that does"
+                f"learner: expected one that predicts, {', '.join(able)}; name it, as"
+                f" learner={min(able)!r}"
+                if able
+                else f"learner: expected one that predicts, got {', '.join(names)}, which does not"
             )
         return self._learners[able[0]]
 
@@ -188,18 +195,41 @@ class Model:
             for name, settings in self.spec.learners.items()
             if isinstance(settings, kind)
         }
-        found = [(name, those[name]) for name in those if learner in (None, name)]
-        if len(found) != 1:
+        wanted = f"a learner of type {kind.__struct_config__.tag}"
+        if not those:
             raise SpecError(
-                f"learner {learner!r}: the spec's learners of type"
-                f" {kind.__struct_config__.tag} are {list(those)}, expected one:"
-                f" name it, as in {call}"
+                f"model.{call} needs {wanted}; spec {self.spec.name!r} has none, its learners are"
+                f" {self._listed()}"
             )
-        return found[0]
+        if learner is None and len(those) > 1:
+            raise SpecError(
+                f"model.{call}: spec {self.spec.name!r} has several learners of this type,"
+                f" {', '.join(sorted(those))}; name one, as learner={min(those)!r}"
+            )
+        name = next(iter(those)) if learner is None else learner
+        if name not in those:
+            raise SpecError(
+                f"learner: got {name!r}, expected {wanted}: one of {', '.join(sorted(those))}"
+            )
+        return name, those[name]
+
+    def _listed(self) -> str:
+        """Name the learners with their types."""
+        return ", ".join(
+            f"{name} ({settings.__struct_config__.tag})"
+            for name, settings in sorted(self.spec.learners.items())
+        )
 
 
-def open_model(store: Store, version: int | None = None) -> Model:
+def open_model(store: StoreLike, version: int | None = None) -> Model:
     """Open a version's model, head's if none is named.
+
+    Parameters
+    ----------
+    store
+        The store, or the path or URL that `open_store` opens it by.
+    version
+        Which version; default: head.
 
     Raises
     ------
@@ -210,6 +240,7 @@ def open_model(store: Store, version: int | None = None) -> Model:
     StoreDamaged
         If one of the files it is made of is missing or altered.
     """
+    store = as_store(store)
     head = store.head()
     at = head if version is None else version
     if not 0 <= at <= head:

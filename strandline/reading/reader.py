@@ -9,16 +9,17 @@ following costs what the versions touched.
 import threading
 import time
 import weakref
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
 from strandline.errors import FileMissing, StoreDamaged, WrongUsage
+from strandline.events.json_records import Events
 from strandline.features import Batch
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.parameters.base import is_covered, parameters_at, read_changes
 from strandline.parameters.delta import ModelChanges
-from strandline.reading.model import Event, EventDecoder, Model, Predictions
+from strandline.reading.model import EventDecoder, Model, Predictions
+from strandline.store import StoreLike, as_store
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest, read_spec
 from strandline.tables.table import Parameters, apply_changes
@@ -101,7 +102,7 @@ class Reader:
     Parameters
     ----------
     store
-        Where versions are read from. A reader writes nothing.
+        Where versions are read from: a store, or its path or URL. A reader writes nothing.
     poll_ms
         How often the store is asked for the next version.
 
@@ -122,8 +123,8 @@ class Reader:
     0
     """
 
-    def __init__(self, store: Store, poll_ms: int = 5) -> None:
-        self._store = store
+    def __init__(self, store: StoreLike, poll_ms: int = 5) -> None:
+        self._store = as_store(store)
         self._poll_s = poll_ms / 1000
         self._model: Model | None = None
         self._error: Exception | None = None
@@ -178,7 +179,7 @@ class Reader:
         """
         return self._error
 
-    def predict(self, events: Sequence[Event] | Batch, learner: str | None = None) -> Predictions:
+    def predict(self, events: Events | Batch, learner: str | None = None) -> Predictions:
         """Predict with the newest model at hand, see `Model.predict`."""
         return self.model.predict(events, learner)
 

@@ -3,7 +3,7 @@
 from strandline.manifest import FileRef
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, manifest_bytes, read_manifest, read_spec, verify_chain
-from strandline.store.lifecycle import create_store, open_store
+from strandline.store.lifecycle import StoreLike, as_store, create_store, open_store
 from strandline.store.memory import MEMORY_URL, MemoryStore
 from strandline.store.posix import PosixStore
 
@@ -14,6 +14,8 @@ __all__ = [
     "MemoryStore",
     "PosixStore",
     "Store",
+    "StoreLike",
+    "as_store",
     "create_store",
     "log",
     "manifest_bytes",

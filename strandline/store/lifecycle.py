@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from strandline.errors import NoStore, StoreExists, StoreUnavailable
+from strandline.errors import NoStore, StoreExists, StoreUnavailable, WrongUsage
 from strandline.manifest import genesis
 from strandline.spec import Spec
 from strandline.spec.comparison import describe_difference
@@ -15,10 +15,13 @@ from strandline.store.memory import MEMORY_URL, MemoryStore
 from strandline.store.posix import FOLDERS, PosixStore
 from strandline.store.remedies import unavailable
 
+StoreLike = Store | str | os.PathLike[str]
+"""A store, or what `open_store` opens it by."""
+
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
-def create_store(url: str, spec: Spec) -> Store:
+def create_store(url: str | os.PathLike[str], spec: Spec) -> Store:
     """Create a store of this spec and return it; one of the same spec is returned as it is.
 
     A store that a dead process left half made is completed.
@@ -66,7 +69,7 @@ def create_store(url: str, spec: Spec) -> Store:
     return store
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str | os.PathLike[str]) -> Store:
     """Return the store at this URL.
 
     Raises
@@ -87,14 +90,32 @@ def open_store(url: str) -> Store:
     return store
 
 
-def _at(url: str) -> Store:
-    if url == MEMORY_URL:
-        return MemoryStore()
-    if not url or "\0" in url or _SCHEME.match(url):
-        raise StoreUnavailable(
-            f"{url!r:.200} is no store's URL; expected the path of a folder, or {MEMORY_URL!r}"
+def as_store(store: StoreLike) -> Store:
+    """Return the store, opened if it is named by its path or URL, see `open_store`."""
+    if isinstance(store, str | os.PathLike):
+        return open_store(store)
+    if not hasattr(store, "head"):
+        raise WrongUsage(
+            f"store: got {type(store).__name__}, expected a store, its path or its URL, as in"
+            " open_model('./model')"
         )
-    root = Path(os.path.abspath(os.path.expanduser(url)))
+    return store
+
+
+def _at(url: str | os.PathLike[str]) -> Store:
+    named: object = os.fspath(url) if isinstance(url, os.PathLike) else url
+    if not isinstance(named, str):
+        raise WrongUsage(
+            f"store: got {type(named).__name__}; expected the path of a folder, as str or"
+            f" os.PathLike, or {MEMORY_URL!r}"
+        )
+    if named == MEMORY_URL:
+        return MemoryStore()
+    if not named or "\0" in named or _SCHEME.match(named):
+        raise StoreUnavailable(
+            f"{named!r:.200} is no store's URL; expected the path of a folder, or {MEMORY_URL!r}"
+        )
+    root = Path(os.path.abspath(os.path.expanduser(named)))
     if root.is_file():
         raise StoreUnavailable(f"{root} is a file; expected the folder of a store, or a new one")
     return PosixStore(root)

@@ -1,16 +1,17 @@
 """The run without Flink: worker, merger and commit in one process, over an iterable of events."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Self
 
 from strandline.clock import wall_clock_ms
 from strandline.errors import SourceBehind, WrongUsage
+from strandline.events.json_records import Event, EventEncoder, Events
 from strandline.manifest import Prequential
 from strandline.metrics.totals import Totals, add_totals, totals_of
-from strandline.store.base import Store
-from strandline.store.chain import read_manifest
+from strandline.store import StoreLike, as_store
+from strandline.store.chain import read_manifest, read_spec
 from strandline.transactions.transaction import Stream, open_stream
 
 
@@ -65,8 +66,8 @@ class Summary:
 
 
 def learn(
-    store: Store,
-    events: Iterable[bytes],
+    store: StoreLike,
+    events: Events,
     stream: str,
     source: Mapping[str, str],
     *,
@@ -84,9 +85,10 @@ def learn(
     Parameters
     ----------
     store
-        The store to commit to.
+        The store to commit to, or its path or URL.
     events
-        The stream from its first event on: JSON objects with labels, as bytes.
+        The stream from its first event on, with labels: any iterable of events, or what else
+        `Model.decode` takes.
     stream
         The stream's name.
     source
@@ -117,8 +119,9 @@ def learn(
     """
     if epoch_events < 1:
         raise WrongUsage(f"epoch_events is {epoch_events}, expected 1 or more")
+    store = as_store(store)
     run = open_stream(store, stream, source, takeover=takeover, clock_ms=clock_ms)
-    left = iter(events)
+    left = EventEncoder(read_spec(store)).each(events)
     _skip(left, run)
     skipped, totals = run.position, Totals()
     while epoch := list(islice(left, epoch_events)):
@@ -130,7 +133,7 @@ def learn(
     return Summary.of(run, skipped, totals)
 
 
-def _skip(events: Iterator[bytes], run: Stream) -> None:
+def _skip(events: Iterator[Event | None], run: Stream) -> None:
     skipped = sum(1 for _ in islice(events, run.position))
     if skipped < run.position:
         raise SourceBehind(

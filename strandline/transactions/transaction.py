@@ -23,7 +23,7 @@ array([0.505], dtype=float32)
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -36,11 +36,13 @@ from strandline.commit.opening import Opening, append_open
 from strandline.commit.prepared import Prepared, join_shards
 from strandline.errors import CommitRefused, WrongUsage
 from strandline.events.block import Block, Mark, Span
+from strandline.events.json_records import EventEncoder, Events
 from strandline.events.records import Records
 from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.learning.merger import Merger
 from strandline.learning.worker import Worker
 from strandline.manifest import OpenKey
+from strandline.store import StoreLike, as_store
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest, read_spec
 from strandline.tables.changes import Changes
@@ -50,7 +52,7 @@ WORKER: Final = 0
 
 
 def open_stream(
-    store: Store,
+    store: StoreLike,
     name: str,
     source: Mapping[str, str] | None = None,
     *,
@@ -65,7 +67,7 @@ def open_stream(
     Parameters
     ----------
     store
-        The store to commit to.
+        The store to commit to, or its path or URL; `create_store` makes it.
     name
         The stream's name.
     source
@@ -91,6 +93,7 @@ def open_stream(
     TopicTaken
         If another stream of the store reads the topic, and `topic_again` is not set.
     """
+    store = as_store(store)
     run = uuid.uuid4().hex
     version = append_open(
         store,
@@ -125,6 +128,7 @@ class Stream:
     ) -> None:
         self.name, self.run = name, run
         self._store, self._clock_ms = store, clock_ms
+        self._encoder = EventEncoder(read_spec(store))
         self._worker = Worker(store, name, WORKER, alone=True)
         self._merger = Merger(store, name)
         self._worker.start(run, version)
@@ -165,8 +169,8 @@ class Transaction:
         self._prepared: Prepared | None = None
         self._committable: bytes | None = None
 
-    def learn(self, events: Sequence[bytes | None]) -> None:
-        """Learn events, which are JSON objects with labels, in order.
+    def learn(self, events: Events) -> None:
+        """Learn events with labels, in order: in any form that `Model.decode` takes.
 
         An event that cannot be decoded is kept, with the reason, in the version's rejects.
 
@@ -174,13 +178,18 @@ class Transaction:
         ------
         TooManyRejected
             If the run has read 1,000 events and rejected more of them than the spec allows.
+        EventRejected
+            If a dictionary holds a value that JSON cannot; nothing of this call is learned.
+        WrongUsage
+            If `events` is nothing that holds events.
         """
         self._check_active(prepared=False)
-        if not events:
+        records = self._stream._encoder.records(events)
+        if not records:
             return
-        first, self._end = self._end, self._end + len(events)
+        first, self._end = self._end, self._end + len(records)
         offsets = np.arange(first, self._end, dtype=np.int64)
-        self._stream._worker.learn(Block(PARTITION, first, self._end, offsets, Records.of(events)))
+        self._stream._worker.learn(Block(PARTITION, first, self._end, offsets, Records.of(records)))
 
     def prepare(self, delta: Mapping[str, Changes] | None = None) -> Prepared:
         """Write what was learned, or `delta`, durably where nobody reads it yet.

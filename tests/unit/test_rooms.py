@@ -26,7 +26,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "kernels": ("arrays", "logarithm", "memory"),
     "metrics": ("prequential", "totals"),
     "tables": ("changes", "row_kernels", "shards", "sorted_rows", "table"),
-    "events": ("block", "records"),
+    "events": ("block", "json_records", "records"),
     "features": ("",),
     "merge": ("",),
     "learners": ("base", "decayed_counts", "loading", "sklearn_learner"),

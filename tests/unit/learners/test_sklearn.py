@@ -246,7 +246,9 @@ def test_a_model_without_a_scikit_learn_learner_says_so() -> None:
         'learners.seen = {type = "counts", feature = "vehicle"}'
     )
     model = open_model(create_store("memory:", Spec.parse(counts)))
-    with pytest.raises(SpecError, match=r"learners of type sklearn are \[\], expected one"):
+    with pytest.raises(
+        SpecError, match=r"needs a learner of type sklearn; .* its learners are seen"
+    ):
         model.estimator()
 
 
