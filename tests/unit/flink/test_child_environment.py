@@ -130,7 +130,7 @@ def test_java_has_the_folders_of_its_environment_and_opens_names_in_utf_8(
     names = ("java.io.tmpdir", "user.home", "sun.jnu.encoding")
     command = [java(), "-XshowSettings:properties", "-version"]
     said = subprocess.run(command, env=environment, capture_output=True, check=True).stderr.decode()
-    found = dict(line.strip().split(" = ", 1) for line in said.splitlines() if " = " in line)
+    found = dict(line.strip().partition(" = ")[::2] for line in said.splitlines())
     wanted = [str(temporary), str(temporary / "home"), "UTF-8"]
     assert [found[name] for name in names] == wanted
 
