@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from strandline_flink.cluster.run_folder import RunFolder, temporary_folder
-from strandline_flink.processes import child_environment as module
 from strandline_flink.processes.child_environment import child_environment
 from strandline_flink.processes.java_home import java
 
@@ -99,7 +98,7 @@ def test_a_home_that_can_be_written_stays(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_user_without_a_name_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.os, "getuid", lambda: 54_321)
+    monkeypatch.setattr(os, "getuid", lambda: 54_321)
     for name in ("USER", "LOGNAME"):
         monkeypatch.delenv(name, raising=False)
     environment = child_environment(tmp_path)
@@ -128,7 +127,7 @@ def test_java_has_the_folders_of_its_environment_and_opens_names_in_utf_8(
     temporary = tmp_path / folder
     environment = child_environment(temporary)
     names = ("java.io.tmpdir", "user.home", "sun.jnu.encoding")
-    command = [java(), "-XshowSettings:properties", "-version"]
+    command = [str(java()), "-XshowSettings:properties", "-version"]
     said = subprocess.run(command, env=environment, capture_output=True, check=True).stderr.decode()
     found = dict(line.strip().partition(" = ")[::2] for line in said.splitlines())
     wanted = [str(temporary), str(temporary / "home"), "UTF-8"]

@@ -103,6 +103,6 @@ def test_folders_of_others_and_links_are_left_alone(
     sweep(tmp_path)
     assert (target / "tmp").exists()
     folder = left_by_a_run(tmp_path)
-    monkeypatch.setattr(dead_runs.os, "getuid", lambda: 54_321)
+    monkeypatch.setattr(os, "getuid", lambda: 54_321)
     sweep(tmp_path)
     assert (folder / "tmp").exists()
