@@ -39,10 +39,10 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
 }
 FLINK: Final[Mapping[str, tuple[str, ...]]] = {
     GROUND: ("failure", "python_worker"),
-    "processes": ("children", "java_home"),
-    "jars": ("",),
+    "processes": ("child_environment", "children", "java_home"),
+    "jars": ("", "cache"),
     "operators": ("operators", "without_beam"),
-    "cluster": ("flink_configuration", "flink_rest", "run_folder"),
+    "cluster": ("flink_configuration", "flink_rest", "lib_folder", "run_folder"),
     "job": ("environment", "execution", "execution_mode", "kafka_settings", "options", "topology"),
     "launch": ("preflight",),
     "dev": ("broker", "events", "reading"),
