@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from strandline.errors import StrandlineError as StrandlineError
     from strandline.reading.model import Model as Model
     from strandline.reading.model import Predictions as Predictions
@@ -42,7 +44,7 @@ __all__ = [*_HOMES]  # noqa: PLE0604  the table is the list
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
+    if name == "__version__":  # asking for it takes longer than importing this
         return import_module("importlib.metadata").version("strandline")
     if name not in _HOMES:
         raise AttributeError(f"module 'strandline' has no attribute {name!r}")
