@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from strandline.cli.arguments import Json, SpecFile
-from strandline.cli.output import age, count, err, out, print_json, ratio
+from strandline.cli.output import count, err, out, print_json, ratio
 from strandline.clock import wall_clock_ms
 from strandline_flink.job.options import JobOptions
 from strandline_flink.launch.progress import Progress
@@ -75,11 +75,13 @@ def command(
         submission=submission,
     )
     with reporting(quiet=json) as report:
-        summary = run(options, report, lambda text: err().print(f"warning: {text}"))
+        ended = run(options, report, lambda text: err().print(f"warning: {text}"))
     if json:
-        print_json(summary)
+        print_json(ended.summary)
     else:
-        out().print(last_line(summary))
+        out().print(last_line(ended.summary))
+    if ended.exit_code:
+        raise typer.Exit(ended.exit_code)
 
 
 @contextmanager
@@ -123,11 +125,11 @@ class Announcements:
 
 def line(progress: Progress) -> str:
     """The run in one line."""
-    silence = progress.silence  # another thread's word, which may change meanwhile
-    if silence is None or progress.stopping:
+    if progress.stopping:
         return state(progress)
-    silent = age(silence.since_ms, wall_clock_ms())
-    return f"{state(progress)} · no Kafka broker has answered for {silent}"
+    now_ms = wall_clock_ms()
+    lasting = [trouble.lasting(now_ms) for trouble in progress.troubles.values()]
+    return " · ".join([state(progress), *lasting])
 
 
 def state(progress: Progress) -> str:
@@ -139,7 +141,11 @@ def state(progress: Progress) -> str:
         mode = progress.mode
         return "starting Flink" + (f" in {mode.name} mode: {mode.why}" if mode else "")
     if progress.first_version_s is None:
-        return f"stream {progress.stream} is open at version {progress.opened}; waiting for events"
+        restarts = f" after {progress.restarts} restarts" if progress.restarts else ""
+        return (
+            f"stream {progress.stream} is open at version {progress.opened}; "
+            f"waiting for events{restarts}"
+        )
     parts = [
         f"version {progress.version}",
         f"{count(progress.total.events)} events",
