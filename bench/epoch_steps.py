@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from strandline.commit.committable import committable_from
 from strandline.commit.committing import commit
 from strandline.commit.prepared import Prepared
-from strandline.events.block import Span
 from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.loading import make_learners, schemas_of, warm_up
 from strandline.learning.merger import digests_of
 from strandline.learning.replica import Replica
 from strandline.learning.worker_delta import WorkerDelta
-from strandline.manifest import Counts, FileEntry, Manifest, Rejects, TrainBody
+from strandline.manifest import Counts, FileEntry, Manifest, Rejects, Span, TrainBody
 from strandline.merge import WorkerChange, check_merged, merge_table
 from strandline.parameters.delta import DeltaFile, ModelChanges
 from strandline.reading.reader import Follower

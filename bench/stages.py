@@ -23,13 +23,13 @@ from bench import events as ads
 from bench.figures import summary
 from bench.output import cell, finish, parser, progress, table
 from strandline.commit.opening import Opening, append_open
-from strandline.events.block import Block, Mark, Span
+from strandline.events.block import Block, Mark
 from strandline.events.records import Records
 from strandline.features import Decoder, PlainDecoder, decoder
 from strandline.learners.ftrl import Ftrl
 from strandline.learning.epoch import Epoch
 from strandline.learning.worker import Worker
-from strandline.manifest import OpenKey
+from strandline.manifest import OpenKey, Span
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline_flink.dev.events import EventStream, clicks_spec

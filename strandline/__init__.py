@@ -5,10 +5,11 @@ first use: compiled kernels take a second to import, and a command that lists ve
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from strandline.errors import StrandlineError as StrandlineError
     from strandline.reading.model import Model as Model
     from strandline.reading.model import Predictions as Predictions
@@ -40,10 +41,11 @@ _HOMES = {
 }
 
 __all__ = [*_HOMES]  # noqa: PLE0604  the table is the list
-__version__ = version("strandline")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # asking for it takes longer than importing this
+        return import_module("importlib.metadata").version("strandline")
     if name not in _HOMES:
         raise AttributeError(f"module 'strandline' has no attribute {name!r}")
     return getattr(import_module(f"strandline.{_HOMES[name]}"), name)

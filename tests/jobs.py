@@ -9,13 +9,14 @@ from msgspec import structs
 from strandline.commit.committable import committable_from
 from strandline.commit.committing import commit
 from strandline.commit.opening import Opening, append_open
-from strandline.commit.prepared import Prepared, PreparedShard, join_shards
-from strandline.events.block import Block, Mark, Span, join_spans
+from strandline.commit.prepared import Prepared
+from strandline.events.block import Block, Mark
 from strandline.events.records import Records as PackedRecords
+from strandline.learning.joining import PreparedShard, join_shards
 from strandline.learning.merger import Merger
 from strandline.learning.worker import Worker
 from strandline.learning.worker_delta import WorkerDelta
-from strandline.manifest import OpenKey
+from strandline.manifest import OpenKey, Span, join_spans
 from strandline.store import Store, read_manifest
 from strandline.tables.shards import Shard
 

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.events.block import Block, Span
+from strandline.events.block import Block
 from strandline.events.records import Records
 from strandline.features import Rejection
 from strandline.learning.rejects import reject_line
-from strandline.manifest import Prequential
+from strandline.manifest import Prequential, Span
 from strandline.metrics.prequential import prequential_sums
 
 BATCH_EVENTS: Final = 4096

@@ -4,20 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from strandline.commit.prepared import (
-    Prepared,
+from strandline.commit.prepared import Prepared
+from strandline.learners.base import Learner
+from strandline.learners.loading import make_learners, schemas_of
+from strandline.learning.joining import (
     PreparedShard,
     join_moves,
     newest_seqs,
     newest_time_ms,
     prepared_from,
 )
-from strandline.events.block import Span
-from strandline.learners.base import Learner
-from strandline.learners.loading import make_learners, schemas_of
 from strandline.learning.replica import Replica
 from strandline.learning.worker_delta import WorkerDelta
-from strandline.manifest import FileEntry, Manifest, TrainBody
+from strandline.manifest import FileEntry, Manifest, Span, TrainBody
 from strandline.merge import WorkerChange, check_merged, compose, merge_table
 from strandline.parameters.delta import DeltaFile, ModelChanges
 from strandline.store.base import Store

@@ -9,14 +9,14 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from strandline.errors import StoreUnavailable, TooManyRejected
-from strandline.events.block import Block, Mark, Span, join_spans
+from strandline.events.block import Block, Mark
 from strandline.features import Decoder
 from strandline.learners.loading import make_learners, not_remembered
 from strandline.learning.epoch import Epoch, Part
 from strandline.learning.replica import Replica
 from strandline.learning.worker_delta import WorkerDelta
 from strandline.limits import DELTA_BYTES_MAX, REJECTED_SHARE_EVENTS_MIN
-from strandline.manifest import Manifest, Prequential, TrainBody
+from strandline.manifest import Manifest, Prequential, Span, TrainBody, join_spans
 from strandline.merge import AS_IT_IS
 from strandline.metrics.prequential import add_sums, is_finite
 from strandline.store.base import Store

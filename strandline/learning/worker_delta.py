@@ -12,9 +12,8 @@ from strandline.encoding.canonical import canonical_json
 from strandline.encoding.structs import ready
 from strandline.encoding.tensors import Tensors, decode, encode
 from strandline.errors import DeltaDamaged
-from strandline.events.block import Span
 from strandline.kernels.arrays import read_only
-from strandline.manifest import Prequential
+from strandline.manifest import Prequential, Span
 from strandline.tables.changes import TableDelta
 from strandline.tables.shards import WHOLE, Shard
 

@@ -25,6 +25,7 @@ from strandline.manifest.codec import (
     render_manifest,
 )
 from strandline.manifest.manifest import Kind, Manifest, StreamEntry
+from strandline.manifest.spans import Span, join_spans
 from strandline.manifest.values import INT64_MAX, Count, FileRef, Index, Name, Positions, Uuid
 
 __all__ = [
@@ -45,11 +46,13 @@ __all__ = [
     "Positions",
     "Prequential",
     "Rejects",
+    "Span",
     "StreamEntry",
     "TrainBody",
     "Uuid",
     "check_canonical",
     "genesis",
+    "join_spans",
     "newer_format",
     "parse_manifest",
     "render_manifest",

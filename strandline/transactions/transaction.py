@@ -33,15 +33,16 @@ from strandline.clock import wall_clock_ms
 from strandline.commit.committable import committable_from
 from strandline.commit.committing import commit
 from strandline.commit.opening import Opening, append_open
-from strandline.commit.prepared import Prepared, join_shards
+from strandline.commit.prepared import Prepared
 from strandline.errors import CommitRefused, WrongUsage
-from strandline.events.block import Block, Mark, Span
+from strandline.events.block import Block, Mark
 from strandline.events.json_records import EventEncoder, Events
 from strandline.events.records import Records
 from strandline.learners.loading import make_learners, one_stream_tables
+from strandline.learning.joining import join_shards
 from strandline.learning.merger import Merger
 from strandline.learning.worker import Worker
-from strandline.manifest import OpenKey
+from strandline.manifest import OpenKey, Span
 from strandline.store import StoreLike, as_store
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest, read_spec

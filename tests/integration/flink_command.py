@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from strandline_flink.cluster import flink_rest
+from strandline_flink.cluster.lib_folder import FLINK_HOME
 from strandline_flink.dev.broker import Broker
-from strandline_flink.dev.cluster import HOME, Cluster
+from strandline_flink.dev.cluster import Cluster
 from strandline_flink.launch.run import train_script
 from tests.integration.harness import Learning, ends
 from tests.streams import CLICKS
@@ -125,7 +126,7 @@ class FlinkCommand(Learning):
 def flink(cluster: Cluster, action: str, *arguments: str, fails: bool = False) -> str:
     """Run Flink's command against the cluster, and see that it succeeds or fails; its words."""
     result = subprocess.run(
-        [HOME / "bin" / "flink", action, "-m", cluster.address, *arguments],
+        [FLINK_HOME / "bin" / "flink", action, "-m", cluster.address, *arguments],
         env=cluster.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

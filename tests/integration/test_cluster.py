@@ -15,8 +15,9 @@ from strandline.errors import EnvironmentUnfit
 from strandline.store import Store
 from strandline.store.chain import log
 from strandline_flink.cluster import flink_rest
+from strandline_flink.cluster.lib_folder import FLINK_HOME
 from strandline_flink.dev.broker import Broker, free_port
-from strandline_flink.dev.cluster import HOME, Cluster
+from strandline_flink.dev.cluster import Cluster
 from strandline_flink.launch.run import train_script
 from tests.integration.harness import Run, check_exact, ends, gone, produce
 from tests.streams import clicks
@@ -55,7 +56,10 @@ def test_flink_run_submits_the_same_job(broker: Broker, cluster: Cluster, tmp_pa
     arguments += ["--topic", "flink-run", "--store", run.store_url, "--bounded"]
     script = ["-m", cluster.address, "-py", str(train_script()), *arguments]
     subprocess.run(
-        [HOME / "bin" / "flink", "run", *script], check=True, env=cluster.environment(), timeout=120
+        [FLINK_HOME / "bin" / "flink", "run", *script],
+        check=True,
+        env=cluster.environment(),
+        timeout=120,
     )
     check_exact(broker, "flink-run", run.store_url)
 

@@ -13,8 +13,7 @@ from strandline.commit.committing import commit
 from strandline.commit.opening import Opening, append_open, check_one_stream
 from strandline.commit.prepared import Prepared
 from strandline.errors import SecondStream
-from strandline.events.block import Span
-from strandline.manifest import OpenKey
+from strandline.manifest import OpenKey, Span
 from strandline.store import create_store, read_manifest, verify_chain
 from strandline.store.base import Store
 from strandline.transactions.transaction import open_stream

@@ -1,10 +1,10 @@
 """A START names one version, and everybody begins there, whatever head has become meanwhile."""
 
 from strandline.commit.opening import Opening, append_open
-from strandline.events.block import Mark, Span
+from strandline.events.block import Mark
 from strandline.learning.merger import Merger
 from strandline.learning.worker import Worker
-from strandline.manifest import OpenKey
+from strandline.manifest import OpenKey, Span
 from strandline.store import create_store, read_manifest, verify_chain
 from strandline.transactions.transaction import open_stream
 from tests.jobs import Job, block

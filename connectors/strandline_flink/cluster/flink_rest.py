@@ -11,6 +11,8 @@ from strandline.errors import EnvironmentUnfit
 
 TIMEOUT_S: Final = 5.0
 ANSWER_BYTES_MAX: Final = 1 << 24
+# A cluster is not on the other side of a proxy, whatever http_proxy says.
+DIRECTLY: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PYTHON_JAR: Final = re.compile(r"(^|[/:])flink-python-[^/:]*\.jar")
 
 
@@ -20,7 +22,7 @@ def ask(address: str, path: str) -> Any:
     Raises `EnvironmentUnfit` if no JobManager answers there.
     """
     try:
-        with urllib.request.urlopen(f"http://{address}/{path}", timeout=TIMEOUT_S) as answer:
+        with DIRECTLY.open(f"http://{address}/{path}", timeout=TIMEOUT_S) as answer:
             return json.loads(answer.read(ANSWER_BYTES_MAX))
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error

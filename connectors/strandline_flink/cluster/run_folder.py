@@ -3,23 +3,24 @@
 Nothing in it is needed to go on: a start always begins at the store's head.
 """
 
+import contextlib
 import os
 import shutil
-import sysconfig
 import tempfile
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-import strandline
-import strandline_flink
+from strandline.errors import EnvironmentUnfit
+from strandline_flink import jars
+from strandline_flink.cluster.dead_runs import PREFIX, hold, sweep
 from strandline_flink.cluster.flink_configuration import machine_settings, write_configuration
+from strandline_flink.cluster.lib_folder import FLINK_HOME, link_jars
 from strandline_flink.failure import RUN_FOLDER
-from strandline_flink.processes.java_home import java_home
+from strandline_flink.jars.cache import cache_dir
+from strandline_flink.processes.child_environment import child_environment
 
-PREFIX: Final = "strandline-run-"
-KEPT_S: Final = 86_400
 # Tens of megabytes of blocks are in flight, each for tens of milliseconds: in a young generation
 # that holds them they die there; in one of the JVM's own choice every collection copies them.
 # Classes have all their room at once: else a start stops three times to collect for more.
@@ -61,14 +62,21 @@ class RunFolder:
     """Where a run's processes keep what dies with it."""
 
     path: Path
+    lock: int | None = None
 
     @classmethod
     def make(cls) -> Self:
-        """Make a new one in the temporary folder, and remove those that are a day old."""
-        sweep(Path(tempfile.gettempdir()))
-        folder = cls(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")))
+        """Make a new one in the temporary folder, and remove what dead runs left there.
+
+        Raises `EnvironmentUnfit` if there is no folder that it can be made in.
+        """
+        parent = temporary_folder()
+        sweep(parent)
+        path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+        folder = cls(path, hold(path))
         for name in ("conf", "tmp", "log"):
             (folder.path / name).mkdir()
+        link_jars(folder.path / "lib", [*jars.paths("connector"), jars.compiled()])
         write_configuration(folder.path / "conf", folder.flink_configuration())
         (folder.path / "conf" / "log4j-cli.properties").write_text(LOGGING)
         return folder
@@ -94,16 +102,15 @@ class RunFolder:
     def environment(self) -> dict[str, str]:
         """The environment of the job's process."""
         return {
-            **os.environ,
+            **child_environment(self.path / "tmp"),
             RUN_FOLDER: str(self.path),
             "FLINK_CONF_DIR": str(self.path / "conf"),
+            "FLINK_HOME": str(FLINK_HOME),  # without it PyFlink takes no other lib folder
+            "FLINK_LIB_DIR": str(self.path / "lib"),
             "FLINK_LOG_DIR": str(self.path / "log"),
-            "JAVA_HOME": str(java_home()),
             "JVM_ARGS": HEAP,
-            # The interpreter inside the JVM does not know of this virtual environment.
-            "PYTHONPATH": os.pathsep.join(module_folders()),
             "PYTHONUNBUFFERED": "1",
-            "TMPDIR": str(self.path / "tmp"),
+            "STRANDLINE_CACHE": str(cache_dir()),
             # In process mode real processes: PyFlink would run them as threads of the client.
             "_python_worker_execution_mode": "process",
         }
@@ -111,23 +118,32 @@ class RunFolder:
     def remove(self) -> None:
         """Remove the folder; called when a run has ended well."""
         shutil.rmtree(self.path, ignore_errors=True)
+        if self.lock is not None:
+            os.close(self.lock)
 
 
-def module_folders() -> list[str]:
-    """Where Python finds the installed packages and ours."""
-    ours = [str(Path(module.__path__[0]).parent) for module in (strandline, strandline_flink)]
-    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    asked_for = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    return list(dict.fromkeys(os.path.abspath(path) for path in (*ours, *installed, *asked_for)))
+def temporary_folder() -> Path:
+    """The temporary folder; where it forbids programs, which Java's libraries are, another one.
 
-
-def sweep(parent: Path) -> None:
-    """Remove the folders of processes that are gone and of which nobody read the logs for a day."""
-    for path in parent.glob(f"{PREFIX}*"):
-        pid = path.name.removeprefix(PREFIX).partition("-")[0]
-        alive = pid.isdecimal() and Path("/proc", pid).exists()
+    Raises `EnvironmentUnfit` if none can be written.
+    """
+    for folder in candidates():
         try:
-            if not alive and time.time() - path.stat().st_mtime > KEPT_S:
-                shutil.rmtree(path, ignore_errors=True)
+            with tempfile.TemporaryFile(dir=folder):
+                runs_programs = not os.statvfs(folder).f_flag & os.ST_NOEXEC
         except OSError:
-            continue  # another user's, or gone meanwhile
+            continue
+        if runs_programs:
+            return folder
+    raise EnvironmentUnfit(
+        "no temporary folder can be written, or all are mounted noexec: set TMPDIR to a folder of "
+        "a file system that is neither full nor read-only, and mounted without noexec"
+    )
+
+
+def candidates() -> Iterator[Path]:
+    """Where a run's folder may be, the usual place first."""
+    with contextlib.suppress(FileNotFoundError):  # that it finds none it says only once
+        yield Path(tempfile.gettempdir())
+    with contextlib.suppress(EnvironmentUnfit):
+        yield cache_dir("runs")

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
 from strandline.errors import EnvironmentUnfit
+from strandline_flink.jars.cache import cache_dir
+from strandline_flink.processes.child_environment import child_environment
 from strandline_flink.processes.children import dying_with_parent
 
 STOP_TIMEOUT_S: Final = 30.0
@@ -26,14 +28,12 @@ class Child:
     output to `NAME.out`.
     """
 
-    def __init__(
-        self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
         self.name = name
         self.log_file = folder / f"{name}.log"
         self.output_file = folder / f"{name}.out"
         self._arguments = list(arguments)
-        self._environment = environment
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._asked = False
 
@@ -46,7 +46,10 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
-                env={**os.environ, **self._environment},
+                env={
+                    **child_environment(self._folder / "tmp"),
+                    "STRANDLINE_CACHE": str(cache_dir()),
+                },
                 start_new_session=True,
             )
         return self

@@ -86,8 +86,6 @@ class Stage:
 
     def start_job(self, store: Store) -> Child:
         """Start the job as a user would: `strandline run`."""
-        temporary = self.folder / "tmp"
-        temporary.mkdir()
         self.job = self._start(
             "job",
             [
@@ -97,7 +95,6 @@ class Stage:
                 *("--parallelism", str(self.options.parallelism)),
                 *("--checkpoint", self.options.checkpoint),
             ],
-            environment={"TMPDIR": str(temporary)},  # Flink's logs and checkpoints lie there
         )
         return self.job
 
@@ -175,10 +172,8 @@ class Stage:
                 )
             time.sleep(0.02)
 
-    def _start(
-        self, name: str, arguments: list[str], environment: dict[str, str] | None = None
-    ) -> Child:
-        child = Child(name, arguments, self.folder, environment or {})
+    def _start(self, name: str, arguments: list[str]) -> Child:
+        child = Child(name, arguments, self.folder)
         self._stack.callback(child.stop)
         self._children.append(child)
         return child.start()

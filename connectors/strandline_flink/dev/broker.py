@@ -18,6 +18,7 @@ from kafka.errors import KafkaError
 
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.jars import paths
+from strandline_flink.processes.child_environment import child_environment
 from strandline_flink.processes.children import dying_with_parent, end
 from strandline_flink.processes.java_home import java
 
@@ -201,7 +202,7 @@ class Broker:
         settings = str(self.folder / "server.properties")
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", settings)
         with self.log_file.open("ab") as log:
-            if subprocess.call(command, stdout=log, stderr=log):
+            if subprocess.call(command, stdout=log, stderr=log, env=self._environment()):
                 raise self._failed("its data folder could not be formatted")
 
     def _launch(self, lock: int) -> subprocess.Popen[bytes]:
@@ -212,9 +213,13 @@ class Broker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self._environment(),
                 pass_fds=(lock,),  # from here on the broker itself holds its folder
                 start_new_session=True,  # Ctrl-C is for the parent, which stops the broker
             )
+
+    def _environment(self) -> dict[str, str]:
+        return child_environment(self.folder.resolve() / "tmp")
 
     def _java(self, main_class: str, *arguments: str) -> list[str]:
         class_path = os.pathsep.join(map(str, paths("broker")))

@@ -1,14 +1,10 @@
 """A real Flink cluster: a JobManager and TaskManagers, from the scripts that came with PyFlink."""
 
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
-
-import pyflink
 
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.cluster import flink_rest
@@ -17,12 +13,11 @@ from strandline_flink.cluster.flink_configuration import (
     machine_settings,
     write_configuration,
 )
-from strandline_flink.cluster.run_folder import module_folders
+from strandline_flink.cluster.lib_folder import FLINK_HOME, link_jars, python_jar
 from strandline_flink.dev.broker import free_port
+from strandline_flink.processes.child_environment import child_environment
 from strandline_flink.processes.children import dying_with_parent
-from strandline_flink.processes.java_home import java_home
 
-HOME: Final = Path(pyflink.__path__[0])
 READY_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 15
 POLL_S: Final = 0.1
@@ -217,14 +212,11 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """For the cluster's processes, and for `flink run` against it."""
         return {
-            **os.environ,
+            **child_environment(self.folder / "tmp"),
             "FLINK_CONF_DIR": str(self.configuration),
             "FLINK_LIB_DIR": str(self.folder / "lib"),
             "FLINK_LOG_DIR": str(self.logs),
             "FLINK_PID_DIR": str(self.folder / "tmp"),
-            "JAVA_HOME": str(java_home()),
-            "PYTHONPATH": os.pathsep.join(module_folders()),
-            "TMPDIR": str(self.folder / "tmp"),
         }
 
     def __enter__(self) -> Self:
@@ -236,7 +228,7 @@ class Cluster:
     def _prepare(self) -> None:
         for name in ("conf", "lib", "log", "tmp"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        link_jars(self.folder / "lib", python_jar=self._python_jar)
+        link_jars(self.folder / "lib", [python_jar()] if self._python_jar else [])
         settings = {
             **machine_settings(),
             **SETTINGS,
@@ -254,7 +246,7 @@ class Cluster:
     def _launch(self, name: str, script: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         with (self.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                dying_with_parent([HOME / "bin" / script, "start-foreground", *arguments]),
+                dying_with_parent([FLINK_HOME / "bin" / script, "start-foreground", *arguments]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -267,12 +259,3 @@ class Cluster:
         return EnvironmentUnfit(
             f"the Flink cluster in {self.folder} is not ready: {what}. Its logs are in {self.logs}"
         )
-
-
-def link_jars(lib: Path, *, python_jar: bool) -> None:
-    """Make a lib folder of links to Flink's jars, with flink-python's if it is wanted."""
-    shutil.rmtree(lib)
-    lib.mkdir()
-    jars = [*HOME.glob("lib/*.jar"), *(HOME.glob("opt/flink-python-*.jar") if python_jar else ())]
-    for jar in jars:
-        (lib / jar.name).symlink_to(jar)

@@ -15,6 +15,7 @@ from pathlib import Path
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.jars.cache import cache_dir, publish, scratch_dir
 from strandline_flink.jars.fetching import locked, paths
+from strandline_flink.processes.child_environment import child_environment
 from strandline_flink.processes.java_home import java
 
 # `--release` needs a full JDK; these two work on a bare runtime.
@@ -90,7 +91,13 @@ def compile_java(sources: list[Path], classes: Path, class_path: list[Path]) -> 
     command += [*OPTIONS, f"-err:{FAULTS}", "-d", classes]
     command += ["-cp", os.pathsep.join(map(str, class_path)), *sources]
     result = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=COMPILE_TIMEOUT_S
+        command,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=child_environment(classes.parent),
+        errors="replace",
+        timeout=COMPILE_TIMEOUT_S,
     )
     if result.returncode:
         raise EnvironmentUnfit(

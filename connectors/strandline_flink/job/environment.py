@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import pyflink
 from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 
 from strandline_flink import jars
 from strandline_flink.cluster.flink_rest import has_python_jar
+from strandline_flink.cluster.lib_folder import python_jar
 from strandline_flink.cluster.run_folder import RunFolder
 from strandline_flink.failure import RUN_FOLDER
 from strandline_flink.job.execution_mode import Mode, chosen
@@ -38,14 +38,19 @@ def environment(options: JobOptions) -> StreamExecutionEnvironment:
     else:
         env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(options.parallelism)
-    shipped = [*jars.paths("connector"), jars.compiled()]
-    if options.flink and not has_python_jar(options.flink):
-        shipped += Path(pyflink.__path__[0]).glob("opt/flink-python-*.jar")
-    env.add_jars(*(jar.as_uri() for jar in shipped))
+    env.add_jars(*(jar.as_uri() for jar in shipped_jars(options)))
     check_guarantees(env)
     if RUN_FOLDER in os.environ and one_interpreter(env):  # it is loaded while Flink starts
         java().PythonAhead.start(sys.executable)
     return env
+
+
+def shipped_jars(options: JobOptions) -> list[Path]:
+    """What the job brings along: nothing to a JVM of its own, which has it on its class path."""
+    if RUN_FOLDER in os.environ and not options.flink:
+        return []
+    python = [] if not options.flink or has_python_jar(options.flink) else [python_jar()]
+    return [*jars.paths("connector"), jars.compiled(), *python]
 
 
 def place_settings(options: JobOptions) -> dict[str, Any]:

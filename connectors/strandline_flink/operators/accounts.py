@@ -9,7 +9,7 @@ from types import TracebackType
 
 import msgspec
 
-from strandline.commit.prepared import PreparedShard
+from strandline.learning.joining import PreparedShard
 from strandline.learning.merger import CutTimes
 from strandline.learning.worker_delta import WorkerDelta
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from pyflink.datastream import ProcessFunction, RuntimeContext
 
-from strandline.commit.prepared import PreparedShard, join_shards
 from strandline.errors import NoStore, StoreUnavailable, StrandlineError
 from strandline.events.block import Mark
 from strandline.learners.loading import warm_up
+from strandline.learning.joining import PreparedShard, join_shards
 from strandline.learning.merger import Merger
 from strandline.learning.worker import Worker
 from strandline.learning.worker_delta import WorkerDelta

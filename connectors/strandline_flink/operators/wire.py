@@ -30,14 +30,15 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 
-from strandline.commit.prepared import Prepared, PreparedShard
-from strandline.encoding.canonical import canonical_json
+from strandline.commit.prepared import Prepared
 from strandline.encoding.structs import ready
 from strandline.errors import StrandlineError
-from strandline.events.block import Block, Mark, Span
+from strandline.events.block import Block, Mark
 from strandline.events.records import Records
+from strandline.learning.joining import PreparedShard
 from strandline.learning.worker_delta import WorkerDelta
 from strandline.limits import SHARDS_MAX
+from strandline.manifest import Span
 from strandline.tables.shards import Shard
 from strandline_flink.operators.accounts import Account
 
@@ -199,9 +200,7 @@ def decode_prepared_shard(element: Element) -> PreparedShard:
 
 def encode_prepared(prepared: Prepared) -> bytes:
     """What was prepared: a line of JSON, then the body's text, which Java copies unread."""
-    header = msgspec.to_builtins(prepared)
-    body = header.pop("body")
-    return PREPARED + canonical_json(header) + b"\n" + canonical_json(body)
+    return PREPARED + prepared.encode()
 
 
 def encode_account(account: Account) -> bytes:

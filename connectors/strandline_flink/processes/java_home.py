@@ -48,6 +48,7 @@ def major_version(home: Path) -> int | None:
             capture_output=True,
             text=True,
             check=False,
+            env={},  # options of other Javas could keep this one from starting
             timeout=30,
         )
     except (OSError, subprocess.TimeoutExpired):

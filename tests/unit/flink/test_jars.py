@@ -1,4 +1,5 @@
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -109,6 +110,7 @@ def test_a_cache_folder_that_cannot_be_made(
 def test_the_cache_folder_follows_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("STRANDLINE_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
@@ -117,6 +119,23 @@ def test_the_cache_folder_follows_the_environment(
     assert cache.cache_dir("jars") == tmp_path / "xdg" / "strandline" / "jars"
     monkeypatch.setenv("STRANDLINE_CACHE", str(tmp_path / "own"))
     assert cache.cache_dir("jars") == tmp_path / "own" / "jars"
+
+
+@pytest.mark.parametrize("home", [None, "/", "~", "/no/such/home"])
+def test_without_a_home_the_cache_is_in_a_temporary_folder_of_this_user_alone(
+    home: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "STRANDLINE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    private = tmp_path / f"strandline-cache-{os.getuid()}"
+    assert cache.cache_dir("jars") == private / "jars"
+    assert private.stat().st_mode & 0o777 == 0o700
+    private.chmod(0o777)
+    with pytest.raises(EnvironmentUnfit, match="not this user's alone: set HOME or STRANDLINE"):
+        cache.cache_dir("jars")
 
 
 def test_compiled_classes_run(sources: Path) -> None:

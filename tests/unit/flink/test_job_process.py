@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,9 +22,11 @@ LIMIT_S = 30
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunFolder]:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return RunFolder.make()
+    made = RunFolder.make()
+    yield made
+    made.remove()
 
 
 def start(folder: RunFolder, program: str) -> subprocess.Popen[str]:

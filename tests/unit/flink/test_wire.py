@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from strandline.commit.prepared import Prepared, PreparedShard
+from strandline.commit.prepared import Prepared
 from strandline.errors import Gap
-from strandline.events.block import Block, Mark, Span
+from strandline.events.block import Block, Mark
 from strandline.events.records import Records
-from strandline.manifest import Counts, Rejects, TrainBody
+from strandline.learning.joining import PreparedShard
+from strandline.manifest import Counts, Rejects, Span, TrainBody
 from strandline.tables.shards import Shard
 from strandline_flink.operators import wire
 from tests.unit.learning.test_worker_delta import DELTA

@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from strandline.events.block import Block, Span, join_spans
+from strandline.events.block import Block
 from strandline.events.records import Records
 from strandline.features import Rejection
 from strandline.learning.epoch import BATCH_EVENTS, Epoch
 from strandline.learning.rejects import DETAIL_CHARS_MAX, reject_line
+from strandline.manifest import Span, join_spans
 from strandline.metrics.prequential import add_sums, is_finite, prequential_sums
 from tests.jobs import block
 

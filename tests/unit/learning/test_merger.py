@@ -7,13 +7,15 @@ import pytest
 from msgspec import structs
 
 from strandline.commit.committable import committable_from
-from strandline.commit.prepared import Prepared, join_shards
+from strandline.commit.prepared import Prepared
 from strandline.errors import DeltaDamaged, Gap, MergeError
-from strandline.events.block import Mark, Span, join_spans
+from strandline.events.block import Mark
 from strandline.learners.loading import make_learners, schemas_of
+from strandline.learning.joining import join_shards
 from strandline.learning.merger import Merger
 from strandline.learning.worker import Worker
 from strandline.learning.worker_delta import WorkerDelta
+from strandline.manifest import Span, join_spans
 from strandline.parameters.base import parameters_at
 from strandline.parameters.delta import DeltaFile
 from strandline.reading.model import open_model

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from strandline.errors import StoreUnavailable, TooManyRejected
-from strandline.events.block import Block, Mark, Span
+from strandline.events.block import Block, Mark
 from strandline.events.records import Records
+from strandline.manifest import Span
 from strandline.reading.model import open_model
 from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store, read_manifest

@@ -6,9 +6,8 @@ from msgspec import structs
 
 from strandline.encoding.tensors import decode, encode
 from strandline.errors import DeltaDamaged
-from strandline.events.block import Span
 from strandline.learning.worker_delta import WorkerDelta
-from strandline.manifest import Prequential
+from strandline.manifest import Prequential, Span
 from strandline.tables.changes import TableDelta
 
 SUMS = Prequential(

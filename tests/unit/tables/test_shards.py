@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from strandline.commit.prepared import Prepared, PreparedShard, join_shards
+from strandline.commit.prepared import Prepared
 from strandline.errors import CommitRefused
 from strandline.learners.loading import make_learners, schemas_of
+from strandline.learning.joining import PreparedShard, join_shards
 from strandline.manifest import TrainBody
 from strandline.merge import OPERATIONS
 from strandline.parameters.base import parameters_at
