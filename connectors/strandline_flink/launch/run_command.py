@@ -16,6 +16,7 @@ from strandline.clock import wall_clock_ms
 from strandline_flink.job.options import JobOptions
 from strandline_flink.launch.progress import Progress
 from strandline_flink.launch.run import run
+from strandline_flink.launch.troubles import Kind
 
 NEWS_EVERY_S: Final = 10.0
 HELP = {name: each.metadata["help"] for name, each in JobOptions.__dataclass_fields__.items()}
@@ -135,8 +136,10 @@ def line(progress: Progress) -> str:
 def state(progress: Progress) -> str:
     """What the run has done."""
     if progress.stopping:
-        stands = "before the first version" if progress.opened is None else "after one more version"
-        return f"stopping {stands}; Ctrl-C again stops at once"
+        waits = progress.troubles.keys() & {Kind.BROKER, Kind.STORE}
+        if progress.opened is None or waits:  # no version will come
+            return f"stopping {stands(progress.version)}"
+        return "stopping after one more version; Ctrl-C again stops at once"
     if progress.opened is None:
         mode = progress.mode
         return "starting Flink" + (f" in {mode.name} mode: {mode.why}" if mode else "")
@@ -159,14 +162,17 @@ def state(progress: Progress) -> str:
     return " · ".join(parts)
 
 
+def stands(version: int | None) -> str:
+    """Where a run that ends is."""
+    return "before its first version" if version is None else f"at version {version}"
+
+
 def last_line(summary: dict[str, Any]) -> str:
     """How the run ended."""
-    version = summary["version"]
-    stands = "before its first version" if version is None else f"at version {version}"
     losses = "".join(
         f", log-loss {name} {ratio(loss)}" for name, loss in summary["log_loss"].items()
     )
     return (
-        f"{summary['ended']} {stands}: {count(summary['events'])} events in "
+        f"{summary['ended']} {stands(summary['version'])}: {count(summary['events'])} events in "
         f"{count(summary['versions'])} versions, {count(summary['rejected'])} rejected{losses}"
     )
