@@ -89,15 +89,15 @@ def known_error(failure: Failure) -> StrandlineError | None:
     return None
 
 
-def as_error(failure: Failure | None, log: Path) -> StrandlineError:
-    """The typed error of a failed job; an unknown one names the log."""
+def as_error(failure: Failure | None, logs: Path) -> StrandlineError:
+    """The typed error of a failed job; it names the folder of the run's logs."""
     known = known_error(failure) if failure is not None else None
     if known is not None:
-        return type(known)(f"{known}\nThe job's log is {log}")
+        return type(known)(f"{known}\nThe job's logs are in {logs}")
     reason = failure.message if failure else "its process ended without a word"
     if not reason.startswith("the job failed"):
         reason = f"the job failed: {reason}"
-    return StrandlineError(f"{reason}\nThe whole story is in {log}")
+    return StrandlineError(f"{reason}\nThe whole story is in {logs}")
 
 
 def error_classes(root: type[StrandlineError]) -> Iterator[type[StrandlineError]]:

@@ -37,8 +37,8 @@ class Restart:
 class Restarts:
     """Follows a job's failures over REST, in a thread of its own. Used as a context manager."""
 
-    def __init__(self, folder: Path, log: Path, progress: Progress) -> None:
-        self._folder, self._log, self._progress = folder, log, progress
+    def __init__(self, folder: Path, logs: Path, progress: Progress) -> None:
+        self._folder, self._logs, self._progress = folder, logs, progress
         self._stop = threading.Event()
         self._news: list[Restart] = []
         self._newest_ms = 0
@@ -91,4 +91,4 @@ class Restarts:
             if self._repeats >= IDENTICAL_MAX and failure.code not in WAITED_FOR:
                 times = f"{self._repeats} times in the same way, and made no version in between: "
                 again = Failure(failure.code, f"the job failed {times}{failure.message}")
-                self._error = as_error(again, self._log)
+                self._error = as_error(again, self._logs)

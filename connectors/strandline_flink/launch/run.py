@@ -63,12 +63,12 @@ def run(options: JobOptions, report: Report, warn: Warn) -> Ended:
     with stop.listening():
         folder = RunFolder.make()
         child = start(options, folder)
-        watch = Watch(child, progress, report, warn, stop, folder.log, options.checkpoint_ms)
+        watch = Watch(child, progress, report, warn, stop, folder.logs, options.checkpoint_ms)
         store = StoreWatch(progress)
         try:
             with (
                 store,
-                Restarts(folder.path, folder.log, progress) as restarts,
+                Restarts(folder.path, folder.logs, progress) as restarts,
                 compacting(checked.store, warn),
                 listening(checked.topic, progress),
             ):
@@ -80,7 +80,7 @@ def run(options: JobOptions, report: Report, warn: Warn) -> Ended:
             exit_code = end(child, CHILD_EXIT_S)
         failure = read_failure(folder.path)
         if failure is not None or (exit_code != 0 and not stop.asked):
-            raise as_error(failure, folder.log)
+            raise as_error(failure, folder.logs)
         if exit_code != 0 and options.flink:
             warn(f"the job was not seen to end; look for it at {options.flink} and cancel it there")
     store.look_once_more()

@@ -37,7 +37,7 @@ class Watch:
     report: Report
     warn: Warn
     stop: Stop
-    log: Path
+    logs: Path
     checkpoint_ms: int
     _told: Told = field(default_factory=Told)
     _seen: tuple[StoreWatch, Restarts] | None = None
@@ -101,4 +101,6 @@ class Watch:
             return None
         since_ms = wall_clock_ms() - int(progress.still_s * 1000)
         what = "the stream is not open" if progress.opened is None else "events wait unread"
-        return Trouble(Kind.STALL, since_ms, f"{what} and no version comes; the log is {self.log}")
+        return Trouble(
+            Kind.STALL, since_ms, f"{what} and no version comes; logs are in {self.logs}"
+        )

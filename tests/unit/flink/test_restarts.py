@@ -10,7 +10,7 @@ from strandline.store import MemoryStore
 from strandline_flink.launch.progress import Progress
 from strandline_flink.launch.restarts import IDENTICAL_MAX, Restarts
 
-LOG = Path("/runs/1/train.log")
+LOGS = Path("/runs/1/log")
 FULL = "STRANDLINE[store_unavailable] /models/deltas/{}: the file system is full\n\tat strandline"
 TRACE = "RuntimeException: outer\n\tat x\nCaused by: ImportError: no {} at 0x{}\n\tat y"
 
@@ -22,7 +22,7 @@ def progress() -> Progress:
 
 @pytest.fixture
 def restarts(progress: Progress) -> Restarts:
-    return Restarts(LOG.parent, LOG, progress)
+    return Restarts(LOGS.parent, LOGS, progress)
 
 
 def test_each_restart_is_told_with_its_cause(restarts: Restarts, progress: Progress) -> None:
@@ -49,7 +49,7 @@ def test_failures_that_are_alike_end_the_run(restarts: Restarts) -> None:
     assert raised.value.exit_code == 1
     assert str(raised.value) == (
         "the job failed 4 times in the same way, and made no version in between: ImportError: no "
-        f"select at 0x00000003\nThe whole story is in {LOG}"
+        f"select at 0x00000003\nThe whole story is in {LOGS}"
     )
 
 
