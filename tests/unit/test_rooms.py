@@ -39,7 +39,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
 }
 FLINK: Final[Mapping[str, tuple[str, ...]]] = {
     GROUND: ("failure", "python_worker"),
-    "processes": ("child_environment", "children", "java_home"),
+    "processes": ("child_environment", "children", "java_home", "ports"),
     "jars": ("", "cache"),
     "operators": ("operators", "without_beam"),
     "cluster": ("flink_configuration", "flink_rest", "lib_folder", "run_folder"),
@@ -53,7 +53,7 @@ FLINK: Final[Mapping[str, tuple[str, ...]]] = {
         "topology",
     ),
     "launch": ("preflight",),
-    "dev": ("broker", "events", "reading"),
+    "dev": ("broker", "events", "producing", "reading"),
     "demo": (),
 }
 PACKAGES: Final = {
