@@ -1,5 +1,5 @@
 """`python -m strandline.cli`: the command line of this very interpreter."""
 
-from strandline.cli.app import main
+from strandline.cli import main
 
 main()

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from strandline.cli.lazy import SETTINGS
-from strandline.cli.outcome import EXIT_CODES, Commands, Session
+from strandline.cli.outcome import Commands, Session, exit_codes
 from strandline.cli.output import err
 
 GROUP: Final = "strandline.commands"
@@ -33,7 +33,7 @@ def make_app() -> Commands:
         cls=Commands,
         help="Models that follow an event stream: every version is one atomic commit of an exact "
         "prefix of the stream.",
-        epilog=EXIT_CODES,
+        epilog=exit_codes(),
         context_settings={"help_option_names": ["-h", "--help"]},
         **SETTINGS,
     )

@@ -16,7 +16,6 @@ from strandline.store import Store, create_store
 from strandline.store.chain import log
 from strandline.transactions.transaction import open_stream
 from strandline_flink.dev.broker import Broker
-from strandline_flink.dev.producing import PRODUCER
 from tests.integration.harness import Run, check_exact, items_of, positions, produce, restored_opens
 from tests.streams import CLICKS, clicks
 
@@ -41,7 +40,7 @@ def rejects_that_cannot_be_written(run: Run) -> Iterator[None]:
 
 def send(broker: Broker, topic: str, values: Sequence[bytes], partition: int) -> None:
     """Send values to one partition, every one acknowledged."""
-    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, **PRODUCER)
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
     for value in values:
         producer.send(topic, value=value, partition=partition)
     producer.flush()

@@ -19,7 +19,6 @@ from strandline.manifest import OpenBody
 from strandline.reading.model import open_model
 from strandline.store.chain import log
 from strandline_flink.dev.broker import Broker
-from strandline_flink.dev.producing import PRODUCER
 from strandline_flink.dev.reading import read_topic
 from strandline_flink.failure import RUN_FOLDER
 from tests.integration.harness import (
@@ -124,7 +123,7 @@ def send(
 ) -> None:
     """Send values under so many keys; in a transaction if `commit` says how it ends."""
     name = None if commit is None else f"{topic}-transaction"
-    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, transactional_id=name, **PRODUCER)
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, transactional_id=name)
     if commit is not None:
         producer.init_transactions()
         producer.begin_transaction()

@@ -134,12 +134,12 @@ def events(
         where = "standard output" if str(output) == "-" else str(output)
     else:
         stop = stop_event()
-        settings = KafkaSettings.load(kafka_config).client_options()
+        settings = KafkaSettings.load(kafka_config).librdkafka_options()
         chunks = paced(islice(endless(seed, first, malformed), events), rate, stop)
         assert bootstrap is not None, "checked above"
         assert topic is not None, "checked above"
         with quiet_client():
-            total = produce(bootstrap, topic, chunks, **settings)
+            total = produce(bootstrap, topic, chunks, settings)
         where = f"topic {topic}"
     if json:
         print_json_line({"produced": total})

@@ -1,30 +1,28 @@
 """Events into a topic at a given rate, every one acknowledged by all replicas."""
 
+import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from strandline.errors import EnvironmentUnfit
 
 TICK_S: Final = 0.01
 CHUNK_EVENTS_MAX: Final = 500
-UNACKNOWLEDGED_CHUNKS_MAX: Final = 64
+ANSWER_TIMEOUT_S: Final = 10
 FLUSH_TIMEOUT_S: Final = 30
-# Big batches are what makes the client fast; 5 ms are what an event waits for one. Compression
-# would cost more than all the rest.
+# 5 ms are what an event waits for others. Compression would cost more than all the rest.
 PRODUCER: Final = {
     "acks": "all",
-    "batch_size": 131_072,
-    "bootstrap_timeout_ms": 10_000,
-    "linger_ms": 5,
-    "max_block_ms": 10_000,
-    "metrics_enabled": False,
+    "delivery.report.only.error": True,
+    "enable.idempotence": True,
+    "linger.ms": 5,
+    "message.timeout.ms": 1000 * FLUSH_TIMEOUT_S,
+    "queue.buffering.max.messages": 32_768,
 }
 
 
@@ -55,55 +53,85 @@ def paced(
 
 
 def produce(
-    bootstrap: str, topic: str, chunks: Iterable[list[bytes | None]], **settings: Any
+    bootstrap: str,
+    topic: str,
+    chunks: Iterable[list[bytes | None]],
+    options: Mapping[str, Any] | None = None,
 ) -> int:
     """Send chunks of events, each to the topic's next partition; return the events acknowledged.
 
-    Raises `EnvironmentUnfit` if the broker cannot be reached, the topic does not exist, or an
-    event is not acknowledged.
+    `options` are more of librdkafka's settings, for instance its security. Raises
+    `EnvironmentUnfit` if the broker cannot be reached, the topic does not exist, or an event is not
+    acknowledged.
     """
+    sending = Sending(bootstrap, topic, options or {})
     try:
-        producer = KafkaProducer(bootstrap_servers=bootstrap, **PRODUCER, **settings)
-    except KafkaError as error:
-        raise EnvironmentUnfit(f"no Kafka broker answers at {bootstrap}: {error}") from error
-    try:
-        partitions = partitions_of(producer, topic, bootstrap)
-        unacknowledged: deque[list[Any]] = deque()
-        acknowledged = 0
         for index, chunk in enumerate(chunks):
-            partition = partitions[index % len(partitions)]
-            unacknowledged.append([send(producer, topic, partition, event) for event in chunk])
-            while unacknowledged and (
-                len(unacknowledged) > UNACKNOWLEDGED_CHUNKS_MAX or unacknowledged[0][-1].is_done
-            ):
-                acknowledged += confirm(unacknowledged.popleft())
-        producer.flush(FLUSH_TIMEOUT_S)
-        return acknowledged + sum(confirm(chunk) for chunk in unacknowledged)
-    except KafkaError as error:
+            sending.send(sending.partitions[index % len(sending.partitions)], chunk)
+        sending.finish()
+    except KafkaException as error:
         raise EnvironmentUnfit(
-            f"topic {topic} at {bootstrap} does not take events: {type(error).__name__}: {error}"
+            f"topic {topic} at {bootstrap} does not take events: {error.args[0].str()}"
         ) from error
-    finally:
-        producer.close(timeout=FLUSH_TIMEOUT_S)
+    return sending.sent
 
 
-def partitions_of(producer: KafkaProducer, topic: str, bootstrap: str) -> list[int]:
+class Sending:
+    """A producer of one topic. `sent` counts what was handed to it."""
+
+    def __init__(self, bootstrap: str, topic: str, options: Mapping[str, Any]) -> None:
+        self.sent = 0
+        self._topic = topic
+        self._failed: KafkaError | None = None
+        self._producer = Producer(
+            {**PRODUCER, **options, "bootstrap.servers": bootstrap, "on_delivery": self._report},
+            logger=logging.getLogger("kafka"),
+        )
+        self.partitions = partitions_of(self._producer, topic, bootstrap)
+
+    def send(self, partition: int, events: Iterable[bytes | None]) -> None:
+        """Hand events to the client, and wait while it holds too many. Raises `KafkaException`."""
+        produce, topic = self._producer.produce, self._topic
+        for event in events:
+            key = b"" if event is None else None  # Kafka takes a null value only with a key
+            while True:
+                try:
+                    produce(topic, event, key, partition)
+                    break
+                except BufferError:
+                    self._producer.poll(TICK_S)
+                    self._check()
+            self.sent += 1
+        self._producer.poll(0)
+        self._check()
+
+    def finish(self) -> None:
+        """Wait until every event is acknowledged. Raises `KafkaException` if one is not."""
+        if left := self._producer.flush(FLUSH_TIMEOUT_S):
+            self._failed = KafkaError(
+                KafkaError._MSG_TIMED_OUT, f"{left} events not acknowledged in {FLUSH_TIMEOUT_S} s"
+            )
+        self._check()
+
+    def _report(self, error: KafkaError | None, _message: Message) -> None:
+        self._failed = self._failed or error
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            raise KafkaException(self._failed)
+
+
+def partitions_of(client: Any, topic: str, bootstrap: str) -> list[int]:
     """Return the topic's partitions. Raises `EnvironmentUnfit` if there is no such topic."""
     try:
-        return sorted(producer.partitions_for(topic))
-    except KafkaTimeoutError:
+        topics = client.list_topics(timeout=ANSWER_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise EnvironmentUnfit(
+            f"no Kafka broker answers at {bootstrap}: {error.args[0].str()}. Start it, or check"
+            " --bootstrap and --kafka-config"
+        ) from error
+    if topic not in topics:
         raise EnvironmentUnfit(
             f"no topic {topic!r} at {bootstrap}: create it, or check --topic and --bootstrap"
-        ) from None
-
-
-def send(producer: KafkaProducer, topic: str, partition: int, event: bytes | None) -> Any:
-    """Hand one event to the producer. Kafka takes a null value only with a key."""
-    return producer.send(topic, event, key=b"" if event is None else None, partition=partition)
-
-
-def confirm(futures: list[Any]) -> int:
-    """Wait until a chunk's events are acknowledged and return how many they are."""
-    for future in futures:
-        future.get(FLUSH_TIMEOUT_S)
-    return len(futures)
+        )
+    return sorted(topics[topic].partitions)

@@ -4,28 +4,35 @@ It counts `lost` and `duplicated` for the demo and for tests, so it shares neith
 counting with what it checks.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from numpy.typing import NDArray
 from xxhash import xxh64_intdigest
 
 from strandline.errors import EnvironmentUnfit
-from strandline.spec import Category, Spec
-from strandline_flink.dev.plain_events import read_event
+from strandline.spec import Spec
+from strandline_flink.dev.quick_events import EventReader
 
 Record = tuple[int, int, bytes | None]
 """(partition, offset, value)"""
 Ranges = Mapping[int, tuple[int, int]]
 """partition -> offsets [from, to)"""
 
-POLL_MS: Final = 200
+POLL_S: Final = 0.05
 POLL_RECORDS: Final = 5000
+CONSUMER: Final = {
+    "auto.offset.reset": "error",
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,  # a partition may end with what is no record
+    "group.id": "strandline-reading",  # the client asks for one; nothing is joined or committed
+    "isolation.level": "read_committed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +73,7 @@ def read_counts(records: Iterable[Record], ranges: Ranges, spec: Spec, feature: 
     ValueError
         If the offsets of a partition do not ascend: a record read twice would count twice.
     """
-    category = spec.features[feature]
-    assert isinstance(category, Category), f"{feature} is a category"
+    read = EventReader(spec, feature).read
     events = malformed = 0
     counts: dict[str, tuple[int, int]] = {}
     last: dict[int, int] = {}
@@ -79,14 +85,13 @@ def read_counts(records: Iterable[Record], ranges: Ranges, spec: Spec, feature: 
         if not first <= offset < end:
             continue
         events += 1
-        values = read_event(record, spec)
-        if values is None:
+        found = read(record)
+        if found is None:
             malformed += 1
             continue
-        positive = int(values[spec.label.path] > 0)
-        for text in set(values[category.path]):
+        for text in found.values:
             seen, positives = counts.get(text, (0, 0))
-            counts[text] = (seen + 1, positives + positive)
+            counts[text] = (seen + 1, positives + found.positive)
     return Reading(events, malformed, counts)
 
 
@@ -96,7 +101,7 @@ def read_topic(
     ranges: Ranges,
     *,
     timeout_s: float = 60.0,
-    client_options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[Record]:
     """Yield the committed records of a topic within `ranges`, offsets ascending per partition.
 
@@ -110,59 +115,69 @@ def read_topic(
         Half-open; holes of aborted transactions and of compaction are skipped.
     timeout_s : float
         For the whole reading, in seconds.
-    client_options : mapping, optional
-        More options for kafka-python's consumer, for instance its security.
+    options : mapping, optional
+        More of librdkafka's settings, for instance its security.
 
     Raises
     ------
     EnvironmentUnfit
         If the broker does not give all of it in time, or no longer has it.
     """
-    ends = {TopicPartition(topic, p): end for p, (first, end) in ranges.items() if first < end}
-    deadline = time.monotonic() + timeout_s
+    ends = {partition: end for partition, (first, end) in ranges.items() if first < end}
+    deadline_s = time.monotonic() + timeout_s
+    consumer = Consumer(
+        {
+            **CONSUMER,
+            **(options or {}),
+            "bootstrap.servers": bootstrap,
+            "error_cb": lambda _: None,  # a broker that is away shows in the time that it takes
+        },
+        logger=logging.getLogger("kafka"),
+    )
     try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            bootstrap_timeout_ms=int(timeout_s * 1000),
-            **(client_options or {}),
-        )
-        try:
-            consumer.assign(list(ends))
-            for place in ends:
-                consumer.seek(place, ranges[place.partition][0])
-            yield from _poll(consumer, ends, deadline)
-        finally:
-            consumer.close()
-    except KafkaError as error:
+        consumer.assign([TopicPartition(topic, each, ranges[each][0]) for each in ends])
+        positions = {each: ranges[each][0] for each in ends}
+        yield from _poll(consumer, positions, ends, deadline_s, f"{topic} at {bootstrap}")
+    except KafkaException as error:
         raise EnvironmentUnfit(
-            f"cannot read {topic} at {bootstrap}: {error!r}. Is the broker up, and does it still "
-            f"hold the offsets {dict(ranges)}?"
+            f"cannot read {topic} at {bootstrap}: {error.args[0].str()}. Is the broker up, and does"
+            f" it still hold the offsets {dict(ranges)}?"
         ) from error
+    finally:
+        consumer.close()
 
 
 def _poll(
-    consumer: KafkaConsumer, ends: dict[TopicPartition, int], deadline: float
+    consumer: Consumer,
+    positions: dict[int, int],
+    ends: Mapping[int, int],
+    deadline_s: float,
+    where: str,
 ) -> Iterator[Record]:
-    pending = dict(ends)
+    """Yield records and move the positions, until each has come to its end."""
+    pending = set(ends)
     while pending:
-        if time.monotonic() > deadline:
-            places = {place.partition: consumer.position(place) for place in pending}
-            wanted = {place.partition: end for place, end in pending.items()}
+        if time.monotonic() > deadline_s:
+            come = {each: positions[each] for each in sorted(pending)}
+            wanted = {each: ends[each] for each in sorted(pending)}
             raise EnvironmentUnfit(
-                f"the reading came to offsets {places} in time, expected {wanted}: give it longer, "
-                "or look for an open transaction that holds the readers back"
+                f"the reading of {where} came to offsets {come} in time, expected {wanted}: give it"
+                " longer, or look for a broker that is away or an open transaction that holds the"
+                " readers back"
             )
-        for place, records in consumer.poll(POLL_MS, max_records=POLL_RECORDS).items():
-            for record in records:
-                if record.offset < ends[place]:
-                    yield record.partition, record.offset, record.value
-        for place in [p for p, end in pending.items() if consumer.position(p) >= end]:
-            del pending[place]
-            consumer.pause(place)
+        for message in consumer.consume(POLL_RECORDS, POLL_S):
+            partition, offset, error = message.partition(), message.offset(), message.error()
+            if partition not in pending:
+                continue
+            if error is None and offset < ends[partition]:
+                positions[partition] = offset + 1
+                yield partition, offset, message.value()
+            elif error is None or error.code() == KafkaError._PARTITION_EOF:
+                positions[partition] = offset
+            else:
+                raise KafkaException(error)
+            if positions[partition] >= ends[partition]:
+                pending.discard(partition)
 
 
 def compare(

@@ -39,6 +39,10 @@ _CLIENT_NAMES: Final = {
     "ssl.keystore.location": "ssl_certfile",
     "ssl.key.password": "ssl_password",
 }
+_LIBRDKAFKA_NAMES: Final = {
+    "ssl.truststore.location": ("ssl.ca.location",),
+    "ssl.keystore.location": ("ssl.certificate.location", "ssl.key.location"),
+}
 CONFIG_BYTES_MAX: Final = 65_536
 
 
@@ -112,6 +116,14 @@ class KafkaSettings:
     def client_options(self) -> dict[str, Any]:
         """The same for kafka-python, as keyword arguments."""
         return {_CLIENT_NAMES[key]: value for key, value in self.values.items()}
+
+    def librdkafka_options(self) -> dict[str, Any]:
+        """The same for confluent-kafka, as its configuration."""
+        return {
+            name: value
+            for key, value in self.values.items()
+            for name in _LIBRDKAFKA_NAMES.get(key, (key,))
+        }
 
 
 def shown(key: str, equals: str) -> str:

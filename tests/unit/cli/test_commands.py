@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from strandline.cli.app import OWN
+from strandline.cli.outcome import EXIT_CODES
+from strandline.errors import StrandlineError
 from strandline.store import open_store
 from strandline_flink.dev.events import EventStream
 
@@ -190,7 +193,19 @@ def test_help_teaches_with_an_example(command: str) -> None:
 
 
 def test_help_names_the_exit_codes() -> None:
-    assert "9 superseded" in " ".join(strandline("--help").stdout.decode().split())
+    said = " ".join(strandline("--help").stdout.decode().split())
+    page = (Path(__file__).parents[3] / "docs" / "exit_codes.md").read_text("utf-8")
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code}: {meaning.replace('`', '')}" in said
+        assert f"| {code} | {meaning} |" in page
+    assert {error.exit_code for error in classes(StrandlineError)} <= EXIT_CODES.keys()
+
+
+def classes(error: type[StrandlineError]) -> Iterator[type[StrandlineError]]:
+    """Return the class and all below it."""
+    yield error
+    for below in error.__subclasses__():
+        yield from classes(below)
 
 
 def four_versions(folder: Path, tmp_path: Path) -> Path:

@@ -37,6 +37,7 @@ def test_scram_credentials_reach_both_clients(tmp_path: Path) -> None:
         "sasl_plain_username": "alice",
         "sasl_plain_password": SECRET,
     }
+    assert settings.librdkafka_options() == settings.values
 
 
 def test_certificates_are_pem_files_for_both_clients(tmp_path: Path) -> None:
@@ -58,6 +59,12 @@ def test_certificates_are_pem_files_for_both_clients(tmp_path: Path) -> None:
         "security_protocol": "SSL",
         "ssl_cafile": str(ca),
         "ssl_certfile": str(me),
+    }
+    assert settings.librdkafka_options() == {
+        "security.protocol": "SSL",
+        "ssl.ca.location": str(ca),
+        "ssl.certificate.location": str(me),
+        "ssl.key.location": str(me),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from strandline.features import Decoder
 from strandline.learners import empty_parameters, make_learners
-from strandline.spec import Spec
+from strandline.spec import Category, Spec
 from strandline_flink.dev.events import EventStream, clicks_spec
 from strandline_flink.dev.plain_events import read_event
+from strandline_flink.dev.quick_events import EventReader
 from strandline_flink.dev.reading import Difference, Reading, Record, compare, read_counts
 from tests.unit.features.test_decoder import FLAT, NESTED, encoded, flat, nested
 
@@ -54,6 +56,68 @@ def test_nested_events_are_sound_for_both_or_none(record: bytes | None) -> None:
 def test_hostile_bytes_are_malformed() -> None:
     for record in (b"[" * 100_000, b'{"a":' * 50_000, b"\xff", b'{"y":' + b"9" * 5000 + b"}"):
         assert read_event(record, FLAT) is None
+
+
+def plainly(record: bytes | None, spec: Spec, path: str) -> object:
+    values = read_event(record, spec)
+    return values and (set(values[path]), values[spec.label.path] > 0)
+
+
+def quickly(record: bytes | None, spec: Spec, feature: str) -> object:
+    found = EventReader(spec, feature).read(record)
+    return found and (set(found.values), found.positive)
+
+
+@given(st.none() | encoded(flat))
+def test_flat_events_count_alike_quickly_and_plainly(record: bytes | None) -> None:
+    for feature in ("a", "b", "c"):
+        assert quickly(record, FLAT, feature) == plainly(record, FLAT, feature)
+
+
+@given(st.none() | encoded(nested))
+def test_nested_events_count_alike_quickly_and_plainly(record: bytes | None) -> None:
+    for name, feature in NESTED.features.items():
+        if isinstance(feature, Category):
+            assert quickly(record, NESTED, name) == plainly(record, NESTED, feature.path)
+
+
+def test_click_events_count_alike_and_hardly_one_is_read_plainly(
+    records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes | None] = []
+
+    def asking(record: bytes | None, spec: Spec) -> dict[str, Any] | None:
+        asked.append(record)
+        return read_event(record, spec)
+
+    monkeypatch.setattr("strandline_flink.dev.quick_events.read_event", asking)
+    sound = 0
+    for feature, path in (("item", "item.id"), ("tags", "item.tags"), ("hour", "context.hour")):
+        reader = EventReader(CLICKS, feature)
+        for _, _, record in records[:2000]:
+            found = reader.read(record)
+            assert (found and (set(found.values), found.positive)) == plainly(record, CLICKS, path)
+            sound += found is not None
+    assert len(asked) < 0.06 * 6000
+    assert sound > 0.9 * 6000
+
+
+BOUNDS = [
+    b'{"y":1e39,"w":1}', b'{"y":1,"w":0}', b'{"y":1,"w":-1}', b'{"y":1,"w":1e-60}',
+    b'{"y":1,"w":true}', b'{"y":true,"w":1}', b'{"y":1,"w":1,"a":9223372036854775808}',
+    b'{"y":1,"w":1,"a":1e3}', b'{"y":1,"w":1,"a":[[]]}', b'{"y":1,"w":1,"a":{}}',
+    b'{"y":1,"w":1,"a":["x",null]}', b'{"y":1,"w":1,"a":"\\ud800"}', b'{"y":1,"w":1,"a":"\xff"}',
+    b'{"y":1,"w":1,"a":[' + b'"x",' * 2000 + b'"x"]}',
+    b'{"y":1,"w":1,"z":' + b"[" * 70 + b"]" * 70 + b"}",
+    b'\xef\xbb\xbf{"y":1,"w":1}', b'{"y":1,"w":1}}', b'[{"y":1,"w":1}]',
+    b"", b"null", b'{"y":NaN,"w":1}',
+    b'{"y":1,"w":1,"z":"' + b"x" * 70_000 + b'"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", BOUNDS, ids=range(len(BOUNDS)))
+def test_values_at_the_bounds_count_alike_quickly_and_plainly(record: bytes) -> None:
+    assert quickly(record, FLAT, "a") == plainly(record, FLAT, "a")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +186,7 @@ def test_a_record_that_comes_twice_is_refused(records: list[Record]) -> None:
 
 
 def test_the_reading_shares_no_code_with_the_decoder() -> None:
-    for module in ("reading.py", "plain_events.py"):
+    for module in ("reading.py", "plain_events.py", "quick_events.py"):
         assert "import strandline.features" not in (LIBRARY / module).read_text()
         assert "from strandline.features" not in (LIBRARY / module).read_text()
 
