@@ -25,7 +25,7 @@ weight.path = "y.weight"
 features.a = { kind = "category", path = "a" }
 features.b = { kind = "category", path = "deep.er.b" }
 features.b2 = { kind = "category", path = "deep.er.b", required = true }
-features.x = { kind = "number", path = "deep.x", transform = "sqrt", scale = 1e30 }
+features.x = { kind = "number", path = "deep.x", transform = "sqrt", scale = 1e9 }
 features.z = { kind = "number", path = "deep.x", transform = "log1p", clip = [-1, 3] }
 features.aa = { kind = "cross", of = ["b", "a"] }
 features.four = { kind = "cross", of = ["a", "b", "b2", "a2"] }
