@@ -81,14 +81,21 @@ class PosixStore:
             try:
                 descriptor = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
-                os.stat(path.parent)  # an absent folder may be a mount that comes back
-                message = f"{path} is missing; restore the file from a copy"
-                raise FileMissing(message) from None
+                raise _missing(path) from None
             with open(descriptor, "rb") as file:
                 check_length(kind, ref, os.fstat(descriptor).st_size, str(path))
                 data = file.read()
         check_digest(data, sha256, str(path))
         return data
+
+    def check_there(self, kind: FileKind, ref: FileRef) -> None:
+        path = self._staged(kind, digest_of(ref))
+        with unavailable(path):
+            try:
+                length = os.stat(path).st_size
+            except FileNotFoundError:
+                raise _missing(path) from None
+        check_length(kind, ref, length, str(path))
 
     def staged(self, kind: FileKind) -> list[str]:
         name, suffix = _STAGED[kind]
@@ -184,3 +191,12 @@ class PosixStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _missing(path: Path) -> FileMissing:
+    """Return the error of a file that is not there, though its folder is.
+
+    An absent folder may be a mount that comes back: OSError says so.
+    """
+    os.listdir(path.parent)
+    return FileMissing(f"{path} is missing; restore the file from a copy")
