@@ -130,8 +130,8 @@ class PlainDecoder:
             scaled = number.astype(np.float64) * scales
             wrong = ~(_within(scaled) | np.isnan(number))
             expected = (
-                f"feature {name}: expected {-NUMBER_MAX:g} to {NUMBER_MAX:g} after transform, scale,"
-                " clip and times the weight"
+                f"expected {-NUMBER_MAX:g} to {NUMBER_MAX:g} for feature {name},"
+                " after transform, scale, clip and times the weight"
             )
             faults.add(wrong, "too_large", path, expected, scaled)
         return columns

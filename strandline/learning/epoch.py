@@ -68,8 +68,8 @@ class Epoch:
     """Counts, spans, sums and rejected events since a mark.
 
     `parts` are the events, kept so that they can be learned again, or None once they take more than
-    RELEARN_BYTES_MAX. `causes` counts rejected events by path and reason, `first` tells of the
-    first ones.
+    RELEARN_BYTES_MAX. `causes` counts rejected events by path and reason, `first` are
+    partition, offset and fault of the first ones.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Epoch:
         self.reasons: dict[str, int] = {}
         self.rejects: list[bytes] = []
         self.causes: Counter[tuple[str, str]] = Counter()
-        self.first: list[str] = []
+        self.first: list[tuple[int, int, str]] = []
         self.prequential: dict[str, list[Prequential]] = {}
         self._times_ms: list[int] = []
         self._scores: dict[str, list[_Scores]] = {}
@@ -149,8 +149,7 @@ class Epoch:
             self.rejects.append(reject_line(part.partition, offset, value, rejection))
             if len(self.first) < REJECTS_SHOWN_MAX:
                 detail = rejection.detail[:DETAIL_CHARS_MAX]
-                where = f"partition {part.partition}, offset {offset}"
-                self.first.append(f"{where}: {rejection.reason}: {detail}")
+                self.first.append((part.partition, offset, f"{rejection.reason}: {detail}"))
 
     def score(self, learner: str, predictions: Floats, labels: Floats, weights: Floats) -> None:
         """Keep a learner's predictions of some events until their batch ends."""

@@ -14,18 +14,25 @@ KEPT_MAX: Final = 1000
 
 
 class RejectedShare:
-    """What a worker's run has read and not learned, over its epochs."""
+    """What a worker's run has read and not learned, over its epochs.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    of_a_file
+        Whether an event's offset is the number of its line.
+    """
+
+    def __init__(self, *, of_a_file: bool = False) -> None:
+        self._of_a_file = of_a_file
         self.read = 0
         self.rejected = 0
         self.refused = 0
         self.causes: Counter[tuple[str, str]] = Counter()
-        self.first: list[str] = []
+        self.first: list[tuple[int, int, str]] = []
 
     def with_epoch(self, epoch: Epoch, refused: int = 0) -> "RejectedShare":
         """Return these counts and those of an epoch."""
-        both = RejectedShare()
+        both = RejectedShare(of_a_file=self._of_a_file)
         both.read = self.read + epoch.events
         both.rejected = self.rejected + epoch.rejected
         both.refused = self.refused + refused
@@ -46,7 +53,7 @@ class RejectedShare:
             f" rejected{refused}; limits.rejected_share of the spec allows {share:g} of them",
         ]
         if self.first:
-            lines += ["The first:", *(f"  {line}" for line in self.first)]
+            lines += ["The first:", *(f"  {self._place(*each)}" for each in self.first)]
             lines += ["All of them, by path and reason:", *self._causes()]
         lines += _kept(store, epoch)
         lines.append(
@@ -55,6 +62,12 @@ class RejectedShare:
             " new store's spec"
         )
         return TooManyRejected("\n".join(lines))
+
+    def _place(self, partition: int, offset: int, fault: str) -> str:
+        where = (
+            f"line {offset + 1}" if self._of_a_file else f"partition {partition}, offset {offset}"
+        )
+        return f"{where}: {fault}"
 
     def _causes(self) -> list[str]:
         shown = sorted(self.causes.items(), key=lambda item: (-item[1], item[0]))

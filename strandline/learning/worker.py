@@ -58,8 +58,10 @@ class Worker:
         self._replica = Replica(
             self._store, self._learners, version, copied=not_remembered(self._learners)
         )
-        self._seq = self._newest_seq(read_manifest(self._store, version))
-        self._past = RejectedShare()
+        manifest = read_manifest(self._store, version)
+        self._seq = self._newest_seq(manifest)
+        entry = manifest.streams.get(self._stream)
+        self._past = RejectedShare(of_a_file=entry is not None and "file" in entry.source)
         self._marked = False  # everybody's first epoch stands on the version that START names
         self._begin_epoch()
         self._learn_nothing()

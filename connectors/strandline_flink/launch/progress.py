@@ -42,6 +42,7 @@ class Progress:
     newest_cut_ms: int = 0
     stopping: bool = False
     silence: Silence | None = None
+    newest_time_ms: int = 0
     _moved_s: float = field(default_factory=time.monotonic)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -112,6 +113,7 @@ class Progress:
             self.opened = manifest.version
             return True
         self.newest_cut_ms = manifest.time_ms
+        self.newest_time_ms = body.event_time_ms[1] or self.newest_time_ms
         if self.first_version_s is None:
             self.first_version_s = self._moved_s - self.started_s
         self.total = add_totals((self.total, totals_of(body)))

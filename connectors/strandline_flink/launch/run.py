@@ -16,6 +16,7 @@ from strandline.cli.output import age
 from strandline.cli.version_view import moment
 from strandline.clock import wall_clock_ms
 from strandline.errors import EnvironmentUnfit, NoStore, StoreError, StoreUnavailable
+from strandline.metrics import record_times
 from strandline.store import Store
 from strandline.upkeep.compactor import Compactor
 from strandline_flink.cluster.run_folder import RunFolder
@@ -142,6 +143,7 @@ class Watch:
     stop: Stop
     _away: bool = False
     _silence: Silence | None = None
+    _told_of_times: bool = False
 
     def follow(self) -> None:
         """Report every new version until the job ends or a stop is asked for."""
@@ -181,6 +183,7 @@ class Watch:
                 self.warn(f"the store does not answer, the job goes on when it does: {error}")
             self._away = True
         self._tell_of_silence()
+        self._tell_of_times()
         self.report(self.progress)
         time.sleep(POLL_S)
 
@@ -195,6 +198,14 @@ class Watch:
         elif was is not None and self._silence is None:
             silent = age(was.since_ms, wall_clock_ms())
             self.warn(f"a Kafka broker answers again after {silent}, and the job goes on")
+
+    def _tell_of_times(self) -> None:
+        """Say once that the records' times are not in milliseconds."""
+        newest_ms = self.progress.newest_time_ms
+        unit = record_times.wrong_unit(newest_ms, wall_clock_ms())
+        if unit is not None and not self._told_of_times:
+            self._told_of_times = True
+            self.warn(record_times.words(unit, newest_ms))
 
 
 @contextmanager
