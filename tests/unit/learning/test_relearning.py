@@ -34,8 +34,15 @@ label.path = "y"
 weight.path = "w"
 features.item.kind = "category"
 features.x.kind = "number"
-learners.line = { type = "sklearn", features = ["item", "x"], bits = 6 }
-learners.line.estimator = { name = "SGDRegressor", eta0 = 0.001, learning_rate = "constant" }
+[learners.line]
+type = "sklearn"
+features = ["item", "x"]
+bits = 6
+[learners.line.estimator]
+name = "SGDRegressor"
+loss = "epsilon_insensitive"
+penalty = "none"
+learning_rate = "pa2"
 """
 FTRL = """
 name = "ftrl"
