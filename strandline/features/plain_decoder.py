@@ -125,7 +125,7 @@ class PlainDecoder:
                     columns[name].counts == 0, "missing_feature", feature.path,
                     f"absent or null, and feature {name} is required",
                 )  # fmt: skip
-        scales = np.maximum(weights.astype(np.float64), 1)
+        scales = np.where(_within(weights), np.maximum(weights.astype(np.float64), 1), 1)
         for name, (path, number) in numbers.items():
             scaled = number.astype(np.float64) * scales
             wrong = ~(_within(scaled) | np.isnan(number))
