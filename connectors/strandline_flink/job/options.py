@@ -76,7 +76,7 @@ class JobOptions:
         "HOST:PORT",
     )
     python: str = option(
-        "the Python of the cluster's machines, with strandline[flink]; default: this one's path",
+        "the Python of the cluster's machines, with Strandline on it; default: this one's path",
         "",
         "PATH",
     )

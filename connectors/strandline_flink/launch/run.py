@@ -113,7 +113,8 @@ def train_script() -> Path:
         if path.is_file():
             return path
     raise EnvironmentUnfit(
-        f"jobs/train.py is missing near {package}; install strandline[flink] anew"
+        f"jobs/train.py is missing near {package};"
+        " install Strandline anew, in a clone: make setup, or pip install '.[flink]'"
     )
 
 
