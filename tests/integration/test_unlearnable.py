@@ -43,8 +43,20 @@ GUILTY: dict[int, dict[str, Any]] = {
 EVENTS = 3000
 
 
-@pytest.mark.parametrize("mode", ["thread", pytest.param("process", marks=pytest.mark.long)])
 def test_events_that_cannot_be_learned_cost_no_others(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_only_the_guilty_are_rejected("thread", broker, tmp_path, monkeypatch)
+
+
+@pytest.mark.long
+def test_events_that_cannot_be_learned_cost_no_others_in_process_mode(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_only_the_guilty_are_rejected("process", broker, tmp_path, monkeypatch)
+
+
+def check_only_the_guilty_are_rejected(
     mode: str, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic, site = f"unlearnable-{mode}", tmp_path / "site"

@@ -191,7 +191,7 @@ def test_a_file_with_one_wrong_field_ends_with_its_path_and_the_events_are_kept(
     price = re.compile(rb'"price":([0-9.]+)')
     lines = price.sub(rb'"price":"\1"', b"\n".join(SOUND.events(0, 1500)))
     (tmp_path / "events.ndjson").write_bytes(lines)
-    arguments = [folder / "clicks.toml", "--input", tmp_path / "events.ndjson"]
+    arguments: list[str | Path] = [folder / "clicks.toml", "--input", tmp_path / "events.ndjson"]
     done = strandline("learn", *arguments, "--store", tmp_path / "store", code=5)
     message = done.stderr.decode()
     assert re.search(r'line 1: wrong_type: (\S+): expected float or null, got "\d', message)
@@ -204,7 +204,7 @@ def test_a_file_with_one_wrong_field_ends_with_its_path_and_the_events_are_kept(
 
 def test_a_learn_that_learned_nothing_is_no_success(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "none.ndjson").write_bytes(b"{}\n" * 7)
-    arguments = [folder / "clicks.toml", "--input", tmp_path / "none.ndjson"]
+    arguments: list[str | Path] = [folder / "clicks.toml", "--input", tmp_path / "none.ndjson"]
     done = strandline("learn", *arguments, "--store", tmp_path / "store", code=10)
     assert b"0 events learned, 7 rejected" in done.stdout
     assert b"--rejects" in done.stderr
