@@ -4,6 +4,7 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from strandline.errors import StoreError
 from strandline.limits import MANIFEST_BYTES_MAX
 from strandline.reading.model import open_model
 from strandline.reading.reader import Reader
-from strandline.store import PosixStore, create_store, open_store
+from strandline.store import FileKind, PosixStore, create_store, open_store
 from strandline.transactions.transaction import open_stream
 from strandline.upkeep.compactor import Compactor
 from strandline.upkeep.fsck import check_store
@@ -67,15 +68,16 @@ def replace(root: Path, file: str, hostile: str) -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_reading_it_is_refused(root: Path, file: str, hostile: str) -> None:
     store = PosixStore(root)
-    names = {kind: store.staged(kind) for kind in ("delta", "rejects", "spec")}
+    reads: dict[str, Callable[[], object]] = {
+        "manifest": partial(store.manifest, 2),
+        "base": partial(store.base, 2),
+    }
+    kinds: tuple[FileKind, ...] = ("delta", "rejects", "spec")
+    for kind in kinds:
+        reads[kind] = partial(store.read, kind, store.staged(kind)[0])
     replace(root, file, hostile)
     with pytest.raises(StoreError, match=re.escape(f"is {hostile}, expected a regular file")):
-        if file == "manifest":
-            store.manifest(2)
-        elif file == "base":
-            store.base(2)
-        else:
-            store.read(file, names[file][0])
+        reads[file]()
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
