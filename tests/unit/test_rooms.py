@@ -39,13 +39,13 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
 }
 FLINK: Final[Mapping[str, tuple[str, ...]]] = {
     GROUND: ("failure", "python_worker"),
-    "processes": ("child_environment", "children", "java_home"),
+    "processes": ("child_environment", "children", "java_home", "ports"),
     "jars": ("", "cache"),
     "operators": ("operators", "without_beam"),
     "cluster": ("flink_configuration", "flink_rest", "lib_folder", "run_folder"),
     "job": ("environment", "execution", "execution_mode", "kafka_settings", "options", "topology"),
     "launch": ("preflight",),
-    "dev": ("broker", "events", "reading"),
+    "dev": ("broker", "events", "producing", "reading"),
     "demo": (),
 }
 PACKAGES: Final = {

@@ -12,7 +12,7 @@ from kafka.errors import TopicAlreadyExistsError
 
 from strandline.cli.arguments import Json
 from strandline.cli.lazy import SETTINGS
-from strandline.cli.output import count, err, out, print_json_line
+from strandline.cli.output import err, out, plural, print_json_line
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
@@ -144,7 +144,7 @@ def events(
     if json:
         print_json_line({"produced": total})
     else:
-        err().print(f"{count(total)} events in {where}")
+        err().print(f"{plural(total, 'event')} in {where}")
 
 
 @app.command()

@@ -2,11 +2,12 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from strandline.cli.figures import log_loss
-from strandline.manifest import Manifest, TrainBody
+from strandline.cli.figures import log_loss, rmse
+from strandline.manifest import Manifest, Prequential, TrainBody
 from strandline.metrics.totals import Totals, add_totals, totals_of
 from strandline.store import Store
 from strandline.store.chain import read_manifest
@@ -69,13 +70,12 @@ class Progress:
         since_first_s = now_s - self.started_s - self.first_version_s
         return sum(events for _, events in self._recent) / min(WINDOW_S, max(since_first_s, 0.5))
 
-    @property
-    def log_loss(self) -> dict[str, float]:
-        """Mean log-loss per learner, of predictions made before each event was learned."""
+    def mean(self, measure: Callable[[Prequential], float | None]) -> dict[str, float]:
+        """Return a measure per learner, of predictions made before each event was learned."""
         return {
-            name: loss
+            name: value
             for name, sums in self.total.prequential.items()
-            if (loss := log_loss(sums)) is not None
+            if (value := measure(sums)) is not None
         }
 
     def summary(self) -> dict[str, Any]:
@@ -86,12 +86,13 @@ class Progress:
             "events_per_s": round(self.total.events / seconds, 1),
             "first_version_s": self.first_version_s and round(self.first_version_s, 3),
             "learned": self.total.learned,
-            "log_loss": self.log_loss,
+            "log_loss": self.mean(log_loss),
             "mode": self.mode and self.mode.name,
             "opened": self.opened,
             "positions": self.positions,
             "refused": self.total.refused,
             "rejected": self.total.rejected,
+            "rmse": self.mean(rmse),
             "run": self.run,
             "seconds": round(seconds, 3),
             "store": self.store.url,

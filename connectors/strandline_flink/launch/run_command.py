@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from strandline.cli.arguments import Json, SpecFile
-from strandline.cli.output import age, count, err, out, print_json, ratio
+from strandline.cli.figures import errors
+from strandline.cli.output import age, count, err, out, plural, print_json, ratio
 from strandline.clock import wall_clock_ms
 from strandline_flink.job.options import JobOptions
 from strandline_flink.launch.progress import Progress
@@ -88,7 +89,8 @@ def reporting(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
-        with Live(Text("starting"), console=err(), refresh_per_second=8, transient=True) as live:
+        console = err(soft_wrap=False)  # a line that is longer than the terminal goes on below
+        with Live(Text("starting"), console=console, refresh_per_second=8, transient=True) as live:
             yield lambda progress: live.update(Text(line(progress)))
     else:
         yield Announcements()
@@ -142,9 +144,9 @@ def state(progress: Progress) -> str:
         return f"stream {progress.stream} is open at version {progress.opened}; waiting for events"
     parts = [
         f"version {progress.version}",
-        f"{count(progress.total.events)} events",
+        plural(progress.total.events, "event"),
         f"{count(round(progress.events_per_s))} events/s",
-        *(f"log-loss {name} {ratio(loss)}" for name, loss in progress.log_loss.items()),
+        *(f"{name} {value}" for name, value in errors(progress.total.prequential).items()),
     ]
     if progress.total.rejected:
         parts.append(f"{count(progress.total.rejected)} rejected")
@@ -157,10 +159,14 @@ def last_line(summary: dict[str, Any]) -> str:
     """How the run ended."""
     version = summary["version"]
     stands = "before its first version" if version is None else f"at version {version}"
-    losses = "".join(
-        f", log-loss {name} {ratio(loss)}" for name, loss in summary["log_loss"].items()
+    losses = summary["log_loss"]
+    numbers = {name: error for name, error in summary["rmse"].items() if name not in losses}
+    quality = "".join(
+        f", {measure} {name} {ratio(error)}"
+        for measure, those in (("log-loss", losses), ("RMSE", numbers))
+        for name, error in those.items()
     )
     return (
-        f"{summary['ended']} {stands}: {count(summary['events'])} events in "
-        f"{count(summary['versions'])} versions, {count(summary['rejected'])} rejected{losses}"
+        f"{summary['ended']} {stands}: {plural(summary['events'], 'event')} in "
+        f"{plural(summary['versions'], 'version')}, {count(summary['rejected'])} rejected{quality}"
     )
