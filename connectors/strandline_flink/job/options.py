@@ -80,6 +80,10 @@ class JobOptions:
     kafka_config: str = option(
         "properties file with the TLS and SASL settings of the Kafka clients", "", "FILE"
     )
+    flink_page: bool = option(
+        "serve the web page of a run's own Flink, to this machine; its address is in the run's log",
+        False,
+    )
     submission: str = option("identity of this submission; made if not given", "", "UUID")
 
     def __post_init__(self) -> None:

@@ -23,9 +23,9 @@ import org.apache.flink.shaded.netty4.io.netty.util.ReferenceCountUtil;
 
 /**
  * The REST interface of a run on this machine: every local user reaches it, so it answers questions
- * and nothing else. Flink has switches for a part of that; it would still cancel jobs, take new ones
- * and end itself. A request of a page in a browser is refused, too: by its origin, or by the name
- * that it took for this machine.
+ * and nothing else. Flink has switches for a part of that; it would still cancel jobs, take new
+ * ones and end itself. A request of a page in a browser is refused, too: by its origin, or by the
+ * name that it took for this machine.
  */
 public final class ReadOnlyRest implements InboundChannelHandlerFactory {
     /** none: leave REST as it is; answers: only the API; page: Flink's web page, too. */
@@ -44,7 +44,9 @@ public final class ReadOnlyRest implements InboundChannelHandlerFactory {
     public Optional<ChannelHandler> createHandler(
             Configuration configuration, Map<String, String> responseHeaders) {
         String rest = configuration.get(REST);
-        return rest.equals("none") ? Optional.empty() : Optional.of(new Placed(rest.equals("page")));
+        return rest.equals("none")
+                ? Optional.empty()
+                : Optional.of(new Placed(rest.equals("page")));
     }
 
     static boolean allows(HttpRequest request, boolean page) {
@@ -61,7 +63,7 @@ public final class ReadOnlyRest implements InboundChannelHandlerFactory {
         return parts.length > 1 ? parts[1] : "";
     }
 
-    /** Flink adds handlers behind the one that writes uploads into files: this one goes before it. */
+    /** Flink adds handlers behind the one that writes uploads into files; this goes before it. */
     private static final class Placed extends ChannelHandlerAdapter {
         private final boolean page;
 
