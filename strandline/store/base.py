@@ -56,6 +56,18 @@ class Store(Protocol):
         """
         ...
 
+    def check_there(self, kind: FileKind, ref: FileRef) -> None:
+        """Look whether a staged file is there with its length; its bytes are not read.
+
+        Raises
+        ------
+        FileMissing
+            If it is not there.
+        StoreDamaged
+            If it is of another length.
+        """
+        ...
+
     def staged(self, kind: FileKind) -> list[str]:
         """Return the SHA-256 that each staged file is named by, sorted."""
         ...

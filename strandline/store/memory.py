@@ -42,6 +42,13 @@ class MemoryStore:
         check_digest(data, sha256, origin)
         return data
 
+    def check_there(self, kind: FileKind, ref: FileRef) -> None:
+        origin = self._origin(kind, digest_of(ref))
+        data = self._files.get((kind, ref.sha256))
+        if data is None:
+            raise FileMissing(f"{origin} is missing; restore the file from a copy")
+        check_length(kind, ref, len(data), origin)
+
     def staged(self, kind: FileKind) -> list[str]:
         return sorted(sha256 for of, sha256 in list(self._files) if of == kind)
 

@@ -85,11 +85,18 @@ class PosixStore:
                     check_length(kind, ref, length, str(path))
                     data = read_up_to(descriptor, length)
             except FileNotFoundError:
-                os.stat(path.parent)  # an absent folder may be a mount that comes back
-                message = f"{path} is missing; restore the file from a copy"
-                raise FileMissing(message) from None
+                raise _missing(path) from None
         check_digest(data, sha256, str(path))
         return data
+
+    def check_there(self, kind: FileKind, ref: FileRef) -> None:
+        path = self._staged(kind, digest_of(ref))
+        with unavailable(path):
+            try:
+                length = os.stat(path).st_size
+            except FileNotFoundError:
+                raise _missing(path) from None
+        check_length(kind, ref, length, str(path))
 
     def staged(self, kind: FileKind) -> list[str]:
         name, suffix = _STAGED[kind]
@@ -182,3 +189,12 @@ class PosixStore:
         self.read(kind, ref)
         with opened(path) as descriptor:
             os.fsync(descriptor)
+
+
+def _missing(path: Path) -> FileMissing:
+    """Return the error of a file that is not there, though its folder is.
+
+    An absent folder may be a mount that comes back: OSError says so.
+    """
+    os.listdir(path.parent)
+    return FileMissing(f"{path} is missing; restore the file from a copy")

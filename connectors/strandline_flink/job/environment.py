@@ -9,6 +9,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 
+import strandline
 from strandline_flink import jars
 from strandline_flink.cluster.flink_rest import has_python_jar
 from strandline_flink.cluster.lib_folder import python_jar
@@ -16,7 +17,7 @@ from strandline_flink.cluster.run_folder import RunFolder
 from strandline_flink.failure import RUN_FOLDER
 from strandline_flink.job.execution_mode import Mode, chosen
 from strandline_flink.job.options import PARALLELISM_MAX, JobOptions
-from strandline_flink.job.topology import java, one_interpreter
+from strandline_flink.job.topology import java, job_python, one_interpreter
 
 CHECKPOINT_TIMEOUT: Final = "120 s"
 # A failed checkpoint is retried with the next one: a slow store is no reason to start over.
@@ -40,8 +41,10 @@ def environment(options: JobOptions) -> StreamExecutionEnvironment:
     env.set_parallelism(options.parallelism)
     env.add_jars(*(jar.as_uri() for jar in shipped_jars(options)))
     check_guarantees(env)
-    if RUN_FOLDER in os.environ and one_interpreter(env):  # it is loaded while Flink starts
-        java().PythonAhead.start(sys.executable)
+    if RUN_FOLDER in os.environ and not options.flink:  # what this JVM will need, it starts now
+        java().StoreAgent.ahead(job_python(env), options.store_url, strandline.__version__)
+        if one_interpreter(env):
+            java().PythonAhead.start(sys.executable)
     return env
 
 
