@@ -134,7 +134,9 @@ def events(
         where = "standard output" if str(output) == "-" else str(output)
     else:
         stop = stop_event()
-        settings = KafkaSettings.load(kafka_config).librdkafka_options()
+        settings = KafkaSettings.load(kafka_config)
+        if settings.warning:
+            err().print(f"warning: {settings.warning}")
         chunks = paced(islice(endless(seed, first, malformed), events), rate, stop)
         assert bootstrap is not None, "checked above"
         assert topic is not None, "checked above"
