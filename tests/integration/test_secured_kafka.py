@@ -25,7 +25,11 @@ from tests.integration.secured import (
 )
 from tests.streams import CLICKS, clicks
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [
+    pytest.mark.timeout(300),
+    # kafka-python forgets the socket of a TLS handshake that failed.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 TOPIC = "kept"
 
