@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from strandline.cli.arguments import Json, SpecFile
 from strandline.cli.figures import calibration, log_loss, measures, rmse
-from strandline.cli.lines import read_lines
-from strandline.cli.output import count, err, out, plural, print_json, printable, ratio
+from strandline.cli.lines import open_input, read_lines
+from strandline.cli.output import count, err, out, plural, print_json, ratio
 from strandline.manifest import Prequential
 from strandline.spec import Spec
 from strandline.store import create_store
@@ -53,7 +53,7 @@ def command(
     """
     model = Spec.load(spec)
     with ExitStack() as stack:
-        file = open_input(events, stack)
+        file = open_input(events, stack, "--input")
         opened = create_store(store, model)
         summary = learn(
             opened,
@@ -89,19 +89,6 @@ def quality_text(prequential: Mapping[str, Prequential]) -> str:
         + ", ".join(f"{each.name} {ratio(each.of(sums), each.digits)}" for each in measures(sums))
         for name, sums in sorted(prequential.items())
     )
-
-
-def open_input(path: str, stack: ExitStack) -> BinaryIO:
-    """Open the events; raises BadParameter if there are none to read."""
-    if path == "-":
-        return sys.stdin.buffer
-    try:
-        return stack.enter_context(open(path, "rb"))
-    except OSError as error:
-        raise typer.BadParameter(
-            f"expected a file of events that can be read, got {printable(path)}: {error.strerror}",
-            param_hint="--input",
-        ) from None
 
 
 def with_progress(file: BinaryIO, stack: ExitStack) -> Iterator[bytes]:

@@ -139,6 +139,16 @@ class Store(Protocol):
         """Remove a base; one that is not there is removed."""
         ...
 
+    def check_writable(self, size_bytes: int) -> None:
+        """Write so many bytes where nobody reads, and remove them.
+
+        Raises
+        ------
+        StoreUnavailable
+            With the reason why the store takes no file of this size.
+        """
+        ...
+
     def leftovers(self, *, discard: bool = False) -> list[str]:
         """Return the names of what dead writers left half made, and remove it if told to.
 

@@ -91,6 +91,9 @@ class MemoryStore:
     def discard_base(self, version: int) -> None:
         self._bases.pop(version, None)
 
+    def check_writable(self, size_bytes: int) -> None:
+        pass  # there is no file system to be full
+
     def leftovers(self, *, discard: bool = False) -> list[str]:  # noqa: ARG002
         return []  # whoever dies takes the store along
 

@@ -29,7 +29,7 @@ from strandline.store.base import (
 from strandline.store.chain import verify_links
 from strandline.store.files import mapped, opened, read_up_to
 from strandline.store.folders import TEMPORARY_NAME, DurableFolders, matching
-from strandline.store.publish import is_left_over, publish
+from strandline.store.publish import is_left_over, publish, try_writing
 from strandline.store.remedies import unavailable
 from strandline.store.versions import Versions
 
@@ -160,6 +160,11 @@ class PosixStore:
 
     def discard_base(self, version: int) -> None:
         self._unlink(self._base(version))
+
+    def check_writable(self, size_bytes: int) -> None:
+        for name in ("versions", "deltas"):
+            with unavailable(self.root / name):
+                try_writing(self.root / name, size_bytes)
 
     def leftovers(self, *, discard: bool = False) -> list[str]:
         found = []

@@ -1,8 +1,13 @@
 """The sink's writer and committer, in Java, with the store agent that they ask, step by step."""
 
 import json
+import os
 import subprocess
+import sys
+from collections.abc import Mapping
 from typing import Any, Self
+
+import psutil
 
 from strandline.commit.prepared import Prepared
 from strandline.store.base import Store
@@ -16,10 +21,16 @@ class Roles:
     """A Java process that holds one writer; every call is a step and returns its answer."""
 
     def __init__(
-        self, store: Store, submission: str = SUBMISSION, *one_stream: str, **how: Any
+        self,
+        store: Store,
+        submission: str = SUBMISSION,
+        *one_stream: str,
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.process = subprocess.Popen(
-            command(store.url, submission, *one_stream, runner="WriterRunner", **how),
+            command(store.url, submission, *one_stream, runner="WriterRunner", python=python),
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -39,6 +50,10 @@ class Roles:
         """The answer to the oldest step that has none."""
         assert self.process.stdout is not None
         return dict(json.loads(self.process.stdout.readline()))
+
+    def agents(self) -> list[psutil.Process]:
+        """The store agents that this Java has now."""
+        return psutil.Process(self.process.pid).children()
 
     def write(self, prepared: Prepared) -> dict[str, Any]:
         return self("write", encode_prepared(prepared).hex())

@@ -39,13 +39,13 @@ def class_path() -> str:
     return os.pathsep.join(map(str, [classes, *libraries]))
 
 
-def command(*args: str | Path, runner: str) -> list[str]:
-    """Start a class of tests/java; its arguments follow."""
+def command(*args: str | Path, runner: str, python: str = sys.executable) -> list[str]:
+    """Start a class of tests/java; its arguments follow. `python` starts its store agents."""
     heap = ("-XX:+UseSerialGC", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
     # Java's own warnings go to standard output, among the answers, unless told otherwise.
     quiet = ("-Xlog:disable", "-Xlog:all=warning:stderr", "-Dlog4j2.level=OFF")
     ours = (
-        f"-Dstrandline.python={sys.executable}",
+        f"-Dstrandline.python={python}",
         f"-Dstrandline.release={strandline.__version__}",
     )
     main = ("-cp", class_path(), f"strandline.flink.{runner}")

@@ -35,7 +35,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "reading": ("model", "reader"),
     "upkeep": ("compactor", "fsck"),
     "transactions": ("local", "transaction"),
-    "cli": ("arguments", "lazy", "outcome", "output", "terminal"),
+    "cli": ("arguments", "lazy", "lines", "outcome", "output", "terminal"),
 }
 FLINK: Final[Mapping[str, tuple[str, ...]]] = {
     GROUND: ("failure", "python_worker"),
@@ -47,6 +47,7 @@ FLINK: Final[Mapping[str, tuple[str, ...]]] = {
         "environment",
         "execution",
         "execution_mode",
+        "handle",
         "kafka_reason",
         "kafka_settings",
         "options",

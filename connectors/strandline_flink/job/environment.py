@@ -23,6 +23,8 @@ CHECKPOINT_TIMEOUT: Final = "120 s"
 # A failed checkpoint is retried with the next one: a slow store is no reason to start over.
 FAILED_CHECKPOINTS_MAX: Final = 1000
 RESTARTS_MAX: Final = 10
+RESTARTS_MAX_FOLLOWED: Final = 100
+RESTARTS_MAX_HERE: Final = 2**31 - 1
 # Elements that wait for a Python process, as files in memory: blocks of up to 2 MiB.
 BUNDLE_ELEMENTS_MAX: Final = 8
 
@@ -98,7 +100,7 @@ def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:
         f"{restart}.exponential-delay.max-backoff": "10 s",
         f"{restart}.exponential-delay.backoff-multiplier": 2.0,
         f"{restart}.exponential-delay.reset-backoff-threshold": "2 min",
-        f"{restart}.exponential-delay.attempts-before-reset-backoff": RESTARTS_MAX,
+        f"{restart}.exponential-delay.attempts-before-reset-backoff": restarts_max(options),
         "execution.runtime-mode": "STREAMING",
         # The same at any parallelism: a restore with another one needs it.
         "pipeline.max-parallelism": PARALLELISM_MAX,
@@ -107,6 +109,17 @@ def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:
         "python.fn-execution.bundle.size": BUNDLE_ELEMENTS_MAX,
         "python.metric.enabled": "false",
     }
+
+
+def restarts_max(options: JobOptions) -> int:
+    """How often Flink restarts a job that fails again and again.
+
+    `strandline run` itself gives up after a few failures that are alike, and waits for a store
+    that is away, whose absence fails the job now and then. On a cluster a job can outlive it.
+    """
+    if RUN_FOLDER not in os.environ:
+        return RESTARTS_MAX
+    return RESTARTS_MAX_FOLLOWED if options.flink else RESTARTS_MAX_HERE
 
 
 def check_guarantees(env: StreamExecutionEnvironment) -> None:

@@ -12,16 +12,10 @@ from strandline.metrics.totals import Totals, add_totals, totals_of
 from strandline.store import Store
 from strandline.store.chain import read_manifest
 from strandline_flink.job.execution_mode import Mode
+from strandline_flink.launch.preflight import Ends
+from strandline_flink.launch.troubles import Kind, Trouble
 
 WINDOW_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """No broker answers this machine: since when, and what it met when it asked."""
-
-    since_ms: int
-    reason: str
 
 
 @dataclass(slots=True)
@@ -41,7 +35,11 @@ class Progress:
     first_version_s: float | None = None
     newest_cut_ms: int = 0
     stopping: bool = False
-    silence: Silence | None = None
+    restarts: int = 0
+    delta_bytes: int = 0
+    ends: dict[int, Ends] = field(default_factory=dict)
+    heard: dict[Kind, Trouble] = field(default_factory=dict)  # of the brokers
+    troubles: dict[Kind, Trouble] = field(default_factory=dict)  # of all, as the user is told
     _moved_s: float = field(default_factory=time.monotonic)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -53,6 +51,19 @@ class Progress:
             found |= self._take(read_manifest(self.store, version))
         self.head = head
         return found
+
+    def hear(self, kind: Kind, trouble: Trouble | None) -> None:
+        """Keep what the brokers' answer means; what lasts keeps the words it began with."""
+        others = {each: found for each, found in self.heard.items() if each != kind}
+        self.heard = others if trouble is None else {**others, kind: self.heard.get(kind, trouble)}
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the next version is waited for: the run's open, or one of unread events."""
+        if self.opened is None:
+            return True
+        positions = self.positions
+        return any(end.stable > positions.get(str(each), 0) for each, end in self.ends.items())
 
     @property
     def still_s(self) -> float:
@@ -68,7 +79,9 @@ class Progress:
         if not self._recent or self.first_version_s is None:
             return 0.0
         since_first_s = now_s - self.started_s - self.first_version_s
-        return sum(events for _, events in self._recent) / min(WINDOW_S, max(since_first_s, 0.5))
+        return sum(events for _, events in list(self._recent)) / min(
+            WINDOW_S, max(since_first_s, 0.5)
+        )
 
     def mean(self, measure: Callable[[Prequential], float | None]) -> dict[str, float]:
         """Return a measure per learner, of predictions made before each event was learned."""
@@ -116,4 +129,5 @@ class Progress:
             self.first_version_s = self._moved_s - self.started_s
         self.total = add_totals((self.total, totals_of(body)))
         self._recent.append((self._moved_s, body.counts.events))
+        self.delta_bytes = max([self.delta_bytes, *(file.bytes for file in body.files)])
         return True

@@ -12,11 +12,12 @@ from rich.text import Text
 
 from strandline.cli.arguments import Json, SpecFile
 from strandline.cli.figures import errors
-from strandline.cli.output import age, count, err, out, plural, print_json, ratio
+from strandline.cli.output import count, err, out, plural, print_json, ratio
 from strandline.clock import wall_clock_ms
 from strandline_flink.job.options import JobOptions
 from strandline_flink.launch.progress import Progress
 from strandline_flink.launch.run import run
+from strandline_flink.launch.troubles import Kind
 
 NEWS_EVERY_S: Final = 10.0
 HELP = {name: each.metadata["help"] for name, each in JobOptions.__dataclass_fields__.items()}
@@ -78,11 +79,13 @@ def command(
         submission=submission,
     )
     with reporting(quiet=json) as report:
-        summary = run(options, report, lambda text: err().print(f"warning: {text}"))
+        ended = run(options, report, lambda text: err().print(f"warning: {text}"))
     if json:
-        print_json(summary)
+        print_json(ended.summary)
     else:
-        out().print(last_line(summary))
+        out().print(last_line(ended.summary))
+    if ended.exit_code:
+        raise typer.Exit(ended.exit_code)
 
 
 @contextmanager
@@ -127,23 +130,29 @@ class Announcements:
 
 def line(progress: Progress) -> str:
     """The run in one line."""
-    silence = progress.silence  # another thread's word, which may change meanwhile
-    if silence is None or progress.stopping:
+    if progress.stopping:
         return state(progress)
-    silent = age(silence.since_ms, wall_clock_ms())
-    return f"{state(progress)} · no Kafka broker has answered for {silent}"
+    now_ms = wall_clock_ms()
+    lasting = [trouble.lasting(now_ms) for trouble in progress.troubles.values()]
+    return " · ".join([state(progress), *lasting])
 
 
 def state(progress: Progress) -> str:
     """What the run has done."""
     if progress.stopping:
-        stands = "before the first version" if progress.opened is None else "after one more version"
-        return f"stopping {stands}; Ctrl-C again stops at once"
+        waits = progress.troubles.keys() & {Kind.BROKER, Kind.STORE}
+        if progress.opened is None or waits:  # no version will come
+            return f"stopping {stands(progress.version)}"
+        return "stopping after one more version; Ctrl-C again stops at once"
     if progress.opened is None:
         mode = progress.mode
         return "starting Flink" + (f" in {mode.name} mode: {mode.why}" if mode else "")
     if progress.first_version_s is None:
-        return f"stream {progress.stream} is open at version {progress.opened}; waiting for events"
+        restarts = f" after {plural(progress.restarts, 'restart')}" if progress.restarts else ""
+        return (
+            f"stream {progress.stream} is open at version {progress.opened}; "
+            f"waiting for events{restarts}"
+        )
     parts = [
         f"version {progress.version}",
         plural(progress.total.events, "event"),
@@ -157,10 +166,13 @@ def state(progress: Progress) -> str:
     return " · ".join(parts)
 
 
+def stands(version: int | None) -> str:
+    """Where a run that ends is."""
+    return "before its first version" if version is None else f"at version {version}"
+
+
 def last_line(summary: dict[str, Any]) -> str:
     """How the run ended."""
-    version = summary["version"]
-    stands = "before its first version" if version is None else f"at version {version}"
     losses = summary["log_loss"]
     numbers = {name: error for name, error in summary["rmse"].items() if name not in losses}
     quality = "".join(
@@ -169,6 +181,6 @@ def last_line(summary: dict[str, Any]) -> str:
         for name, error in those.items()
     )
     return (
-        f"{summary['ended']} {stands}: {plural(summary['events'], 'event')} in "
+        f"{summary['ended']} {stands(summary['version'])}: {plural(summary['events'], 'event')} in "
         f"{plural(summary['versions'], 'version')}, {count(summary['rejected'])} rejected{quality}"
     )

@@ -20,7 +20,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class StoreAgent implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(StoreAgent.class);
-    private static final long ANSWER_MS = 120_000;
+    private static final long ANSWER_MS = Long.getLong("strandline.answer_ms", 120_000);
     private static final Map<Address, Shared> SHARED = new HashMap<>();
 
     /**

@@ -9,6 +9,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.flink.api.connector.sink2.Committer;
 import org.apache.flink.metrics.groups.UnregisteredMetricsGroup;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
@@ -19,11 +20,15 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
  * Drives the sink's writer for a Python test: a line of input is a step, a line of JSON its answer.
  *
  * <p>Steps: {@code fresh}, {@code restored CHECKPOINT STATE}, {@code write HEX}, {@code epoch} (what
- * a barrier takes from the writer), {@code commit RESTORED HEX}, {@code find} (the open of a fresh start).
+ * a barrier takes from the writer), {@code commit RESTORED HEX}, {@code cancel}
+ * (the same, of a task that is cancelled meanwhile), {@code find} (the open of a fresh start).
  */
 public final class WriterRunner {
     private static final PrintStream OUT =
             new PrintStream(System.out, true, StandardCharsets.US_ASCII);
+
+    private static final long CANCELLED_AFTER_MS = 500;
+    private static final long CANCELLED_WITHIN_MS = 10_000;
 
     private final JobSettings settings;
     private ModelStoreWriter writer;
@@ -74,6 +79,7 @@ public final class WriterRunner {
                         new WriterStateSerializer().serialize(state), StandardCharsets.US_ASCII)));
             }
             case "commit" -> commit(step, answer);
+            case "cancel" -> cancel(step, answer);
             case "find" -> {
                 try (StreamCalls store = new StreamCalls(settings)) {
                     StreamCalls.Open found = store.findOpen(null);
@@ -97,6 +103,25 @@ public final class WriterRunner {
             committer.commit(List.of(request));
         }
         answer.put("mine", request.known);
+    }
+
+    /** {@code cancel RESTORED HEX}: a commit whose task is cancelled while it asks the agent. */
+    private void cancel(String[] step, ObjectNode answer) throws InterruptedException {
+        AtomicReference<String> ended = new AtomicReference<>("committed");
+        Thread task = new Thread(() -> {
+            try {
+                commit(step, Json.object());
+            } catch (InterruptedException e) {
+                ended.set("interrupted");
+            } catch (IOException e) {
+                ended.set(e.toString());
+            }
+        });
+        task.start();
+        Thread.sleep(CANCELLED_AFTER_MS);
+        task.interrupt();
+        task.join(CANCELLED_WITHIN_MS);
+        answer.put("ended", task.isAlive() ? "never" : ended.get());
     }
 
     /** What Flink asks a committer for. */
