@@ -93,7 +93,7 @@ class Topic:
         """Whether the broker tells this user about the topic; one that it keeps it hides."""
         with self._connected(KafkaAdminClient) as admin:
             (described,) = admin.describe_topics([self.name])
-        return int(described["error_code"]) != TopicAuthorizationFailedError.errno
+        return bool(described["error_code"] != TopicAuthorizationFailedError.errno)
 
     def _consumer(
         self, isolation_level: str = "read_committed"

@@ -45,8 +45,8 @@ public abstract class ServerFactory {
         @Override
         public Server create(List<BindableService> services, ApiServiceDescriptor address)
                 throws IOException {
-            return started(
-                    services, (InetSocketAddress) SocketAddressFactory.createFrom(address.getUrl()));
+            var named = SocketAddressFactory.createFrom(address.getUrl());
+            return started(services, (InetSocketAddress) named);
         }
 
         private static Server started(List<BindableService> services, InetSocketAddress address)
