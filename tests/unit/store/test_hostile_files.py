@@ -19,7 +19,7 @@ from strandline.upkeep.compactor import Compactor
 from strandline.upkeep.fsck import check_store
 from tests.streams import clicks, clicks_spec
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)  # kernels may have to be compiled first
 
 SPEC = clicks_spec(bits=10)
 
