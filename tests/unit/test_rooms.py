@@ -24,7 +24,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "store": ("", "base", "chain", "remedies"),
     "commit": ("committable", "committing", "opening", "prepared"),
     "kernels": ("arrays", "logarithm", "memory"),
-    "metrics": ("prequential", "totals"),
+    "metrics": ("prequential", "record_times", "totals"),
     "tables": ("changes", "row_kernels", "shards", "sorted_rows", "table"),
     "events": ("block", "json_records", "records"),
     "features": ("",),
