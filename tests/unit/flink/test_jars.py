@@ -153,7 +153,7 @@ def test_the_same_sources_are_compiled_once_and_others_again(sources: Path) -> N
 
 def test_no_sources_give_a_jar_without_classes(sources: Path) -> None:
     with zipfile.ZipFile(compiled()) as jar:
-        assert jar.namelist() == ["META-INF/MANIFEST.MF"]
+        assert jar.namelist() == ["META-INF/MANIFEST.MF", compiling.SERVICE]
     assert not list(sources.iterdir())
 
 
