@@ -21,7 +21,7 @@ from strandline.parameters.delta import ModelChanges
 from strandline.reading.model import EventDecoder, Model, Predictions
 from strandline.store import StoreLike, as_store
 from strandline.store.base import Store
-from strandline.store.chain import find_manifest, read_manifest, read_spec
+from strandline.store.chain import next_verified, read_spec, read_verified
 from strandline.tables.table import Parameters, apply_changes
 
 TAKE_UP_BYTES_MAX: Final = 64 << 20
@@ -57,7 +57,8 @@ class Follower:
         return True
 
     def _open_head(self, at_least: int = 0) -> None:
-        head = read_manifest(self._store, self._store.head(at_least))
+        self._at = read_verified(self._store, self._store.head(at_least))
+        head = self._at.manifest
         self._serving = parameters_at(self._store, self._learners, head.version)
         self.model = Model(head.version, head.time_ms, self._decoder, self._serving)
         self._spare: Parameters | None = None
@@ -65,24 +66,24 @@ class Follower:
         self._missed: list[ModelChanges] = []
 
     def _take_up(self) -> bool:
-        version, time_ms, size_bytes = self.model.version, 0, 0
+        at, size_bytes = self._at, 0
         files: list[ModelChanges] = []
         while size_bytes < TAKE_UP_BYTES_MAX:
-            manifest = find_manifest(self._store, version + 1)
-            if manifest is None:
+            following = next_verified(self._store, at)
+            if following is None:
                 break
-            found = read_changes(self._store, manifest, self._schemas)
+            found = read_changes(self._store, following.manifest, self._schemas)
             size_bytes += sum(change.nbytes for changes in found for change in changes.values())
             files += found
-            version, time_ms = manifest.version, manifest.time_ms
-        if version == self.model.version:
+            at = following
+        if at is self._at:
             return False
         tables = self._tables_to_change()
         apply_changes(tables, files)
         self._spare, self._spare_model = self._serving, weakref.ref(self.model)
         self._missed = files
-        self._serving = tables
-        self.model = Model(version, time_ms, self._decoder, tables)
+        self._serving, self._at = tables, at
+        self.model = Model(at.manifest.version, at.manifest.time_ms, self._decoder, tables)
         return True
 
     def _tables_to_change(self) -> Parameters:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from strandline.manifest import genesis
 from strandline.spec import Spec
 from strandline.spec.comparison import describe_difference
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
+from strandline.store.chain import read_manifest, read_verified
 from strandline.store.memory import MEMORY_URL, MemoryStore
 from strandline.store.posix import FOLDERS, PosixStore
 from strandline.store.remedies import unavailable
@@ -30,6 +31,8 @@ def create_store(url: str | os.PathLike[str], spec: Spec) -> Store:
     ------
     StoreExists
         There is a store of another spec, or the folder holds other things.
+    StoreDamaged
+        The first version is gone, and later ones stand.
     StoreUnavailable
         The folder cannot be written.
 
@@ -53,6 +56,8 @@ def create_store(url: str | os.PathLike[str], spec: Spec) -> Store:
     store = _at(url)
     first = store.manifest(0)
     if first is None:
+        with suppress(NoStore):
+            store.head()  # raises if later versions stand: they must not get a new beginning
         if isinstance(store, PosixStore):
             _refuse_foreign(store.root)
             store.make_folders()
@@ -86,7 +91,7 @@ def open_store(url: str | os.PathLike[str]) -> Store:
         if isinstance(store, PosixStore):
             raise _no_store(store.root) from None
         raise
-    store.read("spec", read_manifest(store, head).spec)
+    store.read("spec", read_verified(store, head).manifest.spec)
     return store
 
 
