@@ -17,7 +17,7 @@ from strandline.kernels.logarithm import write_odd_logs
 _SOURCES: Final = (
     "features/kernel", "features/layout", "features/leaf_values", "features/numbers",
     "features/plan", "features/row_entries", "features/row_scan", "features/tokens",
-    "kernels/logarithm", "kernels/memory",
+    "kernels/logarithm", "kernels/memory", "limits",
 )  # fmt: skip
 
 
