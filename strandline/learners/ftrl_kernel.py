@@ -29,6 +29,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from strandline.kernels.exponential import sigmoid
 from strandline.kernels.memory import prefetch
 
 RECORD: Final = np.dtype(
@@ -213,7 +214,7 @@ def learn_events(  # noqa: PLR0917
             starts[row], starts[row + 1], keys, fields, values, selected, records, slots, z, n, x
         )
         margin, curvature = _look(used, rates, z, n, x, root, w, share)
-        p = 1.0 / (1.0 + math.exp(-margin))
+        p = sigmoid(margin)
         predictions[row] = p
         scale = np.float64(weights[row])
         slope = (p - np.float64(labels[row])) * scale
@@ -284,4 +285,4 @@ def predict_events(  # noqa: PLR0917
             if selected[fields[e]]:
                 slot = keys[e] & mask
                 margin += weight_at(rows[slot, 0], rows[slot, 1], rates) * np.float64(values[e])
-        predictions[event] = 1.0 / (1.0 + math.exp(-margin))
+        predictions[event] = sigmoid(margin)

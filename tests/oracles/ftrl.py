@@ -61,7 +61,7 @@ class Oracle:
         margin = 0.0
         for slot, x in self.entries(event):
             margin += self.weight(*self.state.get(slot, (0.0, 0.0))) * x
-        return 1.0 / (1.0 + math.exp(-margin)) if margin > -709 else 0.0
+        return 1.0 / (1.0 + exp(-margin))
 
     def learn(self, event: Event) -> float:
         entries, (_, label, scale) = self.entries(event), event
@@ -81,3 +81,25 @@ class Oracle:
             shift = (math.sqrt(grown) - math.sqrt(n)) * (1.0 / self.alpha) * weights[slot]
             self.state[slot] = (float32(z + g - shift), grown)
         return float32(p)
+
+
+def exp(x: float) -> float:
+    """fdlibm's formula, operation by operation as in `strandline.kernels.exponential`."""
+    if x > 710.0:
+        return math.inf
+    if x < -746.0:
+        return 0.0
+    k = round(x * 1.4426950408889634)
+    high, low = x - k * 0.6931471803691238, k * 1.9082149292705877e-10
+    r = high - low
+    t = r * r
+    c = r - t * (
+        0.16666666666666602
+        + t
+        * (
+            -0.0027777777777015593
+            + t
+            * (6.613756321437934e-05 + t * (-1.6533902205465252e-06 + t * 4.1381367970572385e-08))
+        )
+    )
+    return math.ldexp(1.0 - ((low - r * c / (2.0 - c)) - high), k)
