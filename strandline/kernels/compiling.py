@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from numba import njit, typeof
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _Cache, _CacheLocator
@@ -79,7 +79,9 @@ class KernelCache(_Cache):  # type: ignore[misc]
                 continue
             _tell_place(folder)
             return
-        _tell_memory("; ".join(tried))
+        _warn_once(
+            f"in memory alone, each start compiles anew: nothing to write in ({', '.join(tried)})"
+        )
 
     def enable(self) -> None:
         """It is always."""
@@ -220,28 +222,19 @@ def _temporary_folder() -> Path | None:
     return folder if is_ours and is_kept and not found.st_mode & 0o077 else None
 
 
-@cache
 def _tell_place(folder: Path) -> None:
     temporary = _temporary_folder()
     if temporary is not None and folder.is_relative_to(temporary):
-        _tell_once(f"kept in {temporary}, among temporary files")
+        _warn_once(f"kept in {temporary}, among temporary files")
 
 
-@cache
-def _tell_memory(tried: str) -> None:
-    _tell_once(f"kept in memory alone, so each start compiles anew: no folder can be written"
-               f" ({tried})")
+_warned: list[str] = []  # where code is kept, once that was said
 
 
-@cache
-def _tell_fallback() -> list[str]:
-    return []
-
-
-def _tell_once(where: str) -> None:
-    if _tell_fallback():
+def _warn_once(where: str) -> None:
+    if _warned:
         return
-    _tell_fallback().append(where)
+    _warned.append(where)
     _log.warning(
         "compiled code is %s; run `strandline warm` as the owner of the installation, or set"
         " NUMBA_CACHE_DIR to a folder that can be written and is yours alone",

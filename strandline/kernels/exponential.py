@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from strandline.kernels.compiling import kernel
 from strandline.kernels.memory import bits_of, float_of
 
 _LN2: Final = 6.93147180559945286227e-01
@@ -80,7 +81,7 @@ def sigmoid(x: float) -> float:
     return 1.0 / (1.0 + exp(-x))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def write_powers_of_2(exponents: NDArray[np.float64], powers: NDArray[np.float64]) -> None:
     """Write 2^x of each exponent."""
     for at in range(len(exponents)):

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from strandline.kernels.compiling import kernel
 from strandline.kernels.memory import bits_of, float_of
 
 _LN2_HIGH: Final = float.fromhex("0x1.62e42feep-1")  # times an exponent: exact
@@ -79,7 +80,7 @@ def log(x: float) -> float:
     return _joined(k, f, 0.0) + (x - x)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def write_odd_logs(values: NDArray[np.float64], logs: NDArray[np.float64]) -> None:
     """Write ``sign(x) * log1p(|x|)`` of as many values as `logs` has: side by side, in vectors."""
     for at in range(len(logs)):

@@ -3,10 +3,10 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from strandline.kernels.arrays import read_only
+from strandline.kernels.compiling import kernel
 from strandline.kernels.logarithm import log
 from strandline.manifest import Prequential
 
@@ -44,7 +44,7 @@ def prequential_sums(
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _sums(
     predictions: Floats, labels: Floats, weights: Floats
 ) -> tuple[float, float, float, float, float]:

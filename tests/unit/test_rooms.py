@@ -23,7 +23,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "spec": ("", "comparison", "estimators", "features"),
     "store": ("", "base", "chain", "remedies"),
     "commit": ("committable", "committing", "opening", "prepared"),
-    "kernels": ("arrays", "exponential", "logarithm", "memory"),
+    "kernels": ("arrays", "compiling", "exponential", "logarithm", "memory"),
     "metrics": ("prequential", "scoring", "totals"),
     "tables": ("changes", "row_kernels", "shards", "sorted_rows", "table"),
     "events": ("block", "json_records", "records"),
