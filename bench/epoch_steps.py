@@ -116,7 +116,7 @@ class Steps:
             for shard in self._mergers
         ]
         clock(None)
-        version = commit(self._store, self._committable(files))
+        version = commit(self._store, self._committable(files)).version
         self._entry = read_manifest(self._store, version).streams[STREAM]
         clock("commit")
         self._worker.catch_up(_everything, self._verbatim)
@@ -229,7 +229,7 @@ class Steps:
                 rejects=Rejects(file=None, reasons={}),
             ),
         )
-        return committable_from(prepared, self._entry, STREAM)
+        return committable_from(prepared, self._entry.positions, STREAM)
 
 
 def _everything(*_: object) -> bool:

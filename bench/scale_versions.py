@@ -153,7 +153,7 @@ def stage_and_commit(store: Store) -> Iterator[int]:
             "stream": "events",
             "time_ms": 0,
         }
-        yield commit(store, canonical_json(committable))
+        yield commit(store, canonical_json(committable)).version
         position += 1
 
 

@@ -37,7 +37,7 @@ def main(options: JobOptions) -> None:
     spec = Spec.load(options.spec)
     create_store(options.store_url, spec)
     env = environment(options)
-    settings = job_settings(options, spec)
+    settings = job_settings(env, options, spec)
     workers, shards = options.parallelism, options.shards
     here = (options.store_url, options.stream)
 

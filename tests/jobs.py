@@ -122,8 +122,8 @@ class Job:
         while len(self.prepared) > keep:
             prepared = self.prepared.pop(0)
             if prepared.moves:
-                data = committable_from(prepared, self.entry, self.stream)
-                version = commit(self.store, data)
+                data = committable_from(prepared, self.entry.positions, self.stream)
+                version = commit(self.store, data).version
                 moved = {str(p): end for p, _, end in prepared.moves}
                 positions = self.entry.positions | moved
                 self.entry = structs.replace(self.entry, positions=positions)

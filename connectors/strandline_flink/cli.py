@@ -4,7 +4,7 @@ from typing import Final
 
 from strandline.cli.lazy import Add
 
-NEEDS: Final = "strandline[flink]"
+NEEDS: Final = "in a clone of Strandline: make setup, or pip install '.[flink]'"
 """A machine that only serves has the library alone, where these commands are listed too."""
 
 

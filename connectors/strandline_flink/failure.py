@@ -46,9 +46,14 @@ def find_failure(text: str) -> Failure | None:
     return Failure(found[1], found[2].strip()) if found else None
 
 
+def cause_of(text: str) -> Failure:
+    """The marked error of a text, else its root cause."""
+    return find_failure(text) or Failure("", root_cause(text))
+
+
 def write_failure(folder: Path, text: str) -> None:
-    """Leave the marked error of `text`, or its root cause, for the parent process."""
-    failure = find_failure(text) or Failure("", root_cause(text))
+    """Leave the cause of a failure for the parent process."""
+    failure = cause_of(text)
     (folder / FAILURE_FILE).write_bytes(msgspec.json.encode(failure))
 
 
@@ -84,13 +89,15 @@ def known_error(failure: Failure) -> StrandlineError | None:
     return None
 
 
-def as_error(failure: Failure | None, log: Path) -> StrandlineError:
-    """The typed error of a failed job; an unknown one names the log."""
+def as_error(failure: Failure | None, logs: Path) -> StrandlineError:
+    """The typed error of a failed job; it names the folder of the run's logs."""
     known = known_error(failure) if failure is not None else None
     if known is not None:
-        return known
+        return type(known)(f"{known}\nThe job's logs are in {logs}")
     reason = failure.message if failure else "its process ended without a word"
-    return StrandlineError(f"the job failed: {reason}\nThe whole story is in {log}")
+    if not reason.startswith("the job failed"):
+        reason = f"the job failed: {reason}"
+    return StrandlineError(f"{reason}\nThe whole story is in {logs}")
 
 
 def error_classes(root: type[StrandlineError]) -> Iterator[type[StrandlineError]]:

@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import random
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,4 +96,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it in silence
     main()

@@ -9,6 +9,7 @@ a real broker and a Flink job instead. `--events-only` prints them, one JSON obj
 import argparse
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -100,4 +101,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it in silence
     main()

@@ -11,6 +11,7 @@ for `strandline learn`, where a version's time is the clock's.
 import argparse
 import json
 import random
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,4 +90,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it in silence
     main()

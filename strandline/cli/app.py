@@ -14,6 +14,7 @@ from strandline.cli.outcome import Commands, Session, exit_codes
 from strandline.cli.output import err
 
 GROUP: Final = "strandline.commands"
+NEEDS: Final = "in a clone of Strandline: pip install ."
 OWN: Final = {
     "init": "Make a store for a model.",
     "learn": "Learn from a file of events, without Kafka and without Flink.",
@@ -42,7 +43,7 @@ def make_app() -> Commands:
     commands = typer.main.get_command(app)
     assert isinstance(commands, Commands), "the class given above"
     for name, summary in OWN.items():
-        commands.add_lazy(name, f"strandline.cli.{name}", summary, needs="strandline")
+        commands.add_lazy(name, f"strandline.cli.{name}", summary, needs=NEEDS)
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             register = entry.load()

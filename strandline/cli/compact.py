@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from strandline.cli.arguments import Json, StoreUrl
-from strandline.cli.output import count, out, print_json
+from strandline.cli.output import count, out, plural, print_json
 from strandline.store import Store, open_store
 from strandline.upkeep.compactor import Collected, Compactor
 
@@ -21,7 +21,7 @@ Keep = Annotated[
         metavar="N",
         min=0,
         show_default=False,
-        help="Remove the data of versions more than N below head, once a base covers it.",
+        help="Remove the data of versions more than N below head, rejected events included.",
     ),
 ]
 Gc = Annotated[
@@ -42,14 +42,19 @@ def command(
 
     A reader opens the newest base and applies only the deltas after it. Compacting changes no
     version, and several compactors of one store do no harm. With --keep-versions, older versions
-    can no longer be opened and their rejected events are gone; what they record stays.
+    can no longer be opened; what they record stays. With --follow, data goes at each new base.
 
-    Example: `strandline compact ./model --follow --keep-versions 1000`
+    A rejected event is kept as it came, with what users wrote into it. --keep-versions removes it
+    with its version: `--keep-versions 0` the rejected events of all versions so far.
+
+    Examples: `strandline compact ./model --follow --keep-versions 1000`,
+    `strandline compact ./model --keep-versions 0`
     """
     opened = open_store(store)
     collects = gc or keep_versions is not None
     compactor = Compactor(opened, every=every, keep_versions=keep_versions)
     compactor.run_once()
+    compactor.cover()
     report(opened, compactor.collect() if collects else Collected(), json=json)
     if follow:
         stop = threading.Event()
@@ -74,9 +79,9 @@ def report(store: Store, done: Collected, *, json: bool) -> None:
         return
     newest = f"the newest at version {bases[-1]}" if bases else "none needed yet"
     gone = (
-        f"; removed {count(done.files)} files, {count(done.bases)} bases,"
+        f"; removed {plural(done.files, 'file')}, {plural(done.bases, 'base')},"
         f" {count(done.leftovers)} left over by dead writers;"
-        f" packed {count(done.packed)} folders of versions"
+        f" packed {plural(done.packed, 'folder')} of versions"
         if done != Collected()
         else ""
     )

@@ -1,7 +1,12 @@
 """What one version says about itself, in few numbers."""
 
+import math
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
 from msgspec import Struct, structs
 
+from strandline.cli.output import ratio
 from strandline.manifest import Kind, Manifest, Prequential, TrainBody
 
 
@@ -19,6 +24,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     rows: int = 0
     log_loss: dict[str, float | None] = {}
     calibration: dict[str, float | None] = {}
+    rmse: dict[str, float | None] = {}
 
 
 def figures_of(manifest: Manifest) -> Figures:
@@ -41,6 +47,7 @@ def figures_of(manifest: Manifest) -> Figures:
         rows=sum(sum(file.rows.values()) for file in body.files),
         log_loss={name: log_loss(sums) for name, sums in body.prequential.items()},
         calibration={name: calibration(sums) for name, sums in body.prequential.items()},
+        rmse={name: rmse(sums) for name, sums in body.prequential.items()},
     )
 
 
@@ -49,11 +56,40 @@ def log_loss(sums: Prequential) -> float | None:
     return sums.log_loss / sums.weight if sums.weight > 0 and sums.log_loss is not None else None
 
 
-def squared_error(sums: Prequential) -> float | None:
-    """Mean squared error per unit of weight, of predictions made before learning."""
-    return sums.squared_error / sums.weight if sums.weight > 0 else None
+def rmse(sums: Prequential) -> float | None:
+    """Root of the mean squared error, in the label's unit, of predictions made before learning."""
+    return math.sqrt(sums.squared_error / sums.weight) if sums.weight > 0 else None
 
 
 def calibration(sums: Prequential) -> float | None:
     """Predicted positives per positive that came: 1 is calibrated. None without positives."""
     return sums.predictions / sums.labels if sums.labels > 0 else None
+
+
+class Measure(NamedTuple):
+    """One measure of predictions, and how many decimals of it are shown."""
+
+    name: str
+    of: Callable[[Prequential], float | None]
+    digits: int
+
+
+OF_PROBABILITIES: Final = (
+    Measure("log-loss", log_loss, 4),
+    Measure("calibration", calibration, 3),
+)
+OF_NUMBERS: Final = (Measure("RMSE", rmse, 4),)
+
+
+def measures(sums: Prequential) -> tuple[Measure, ...]:
+    """Return what predictions are measured by: probabilities, or classes and numbers."""
+    return OF_NUMBERS if sums.log_loss is None else OF_PROBABILITIES
+
+
+def errors(prequential: Mapping[str, Prequential]) -> dict[str, str]:
+    """Return the first measure of each learner as text, such as "log-loss ctr" -> "0.4821"."""
+    found = {}
+    for name, sums in sorted(prequential.items()):
+        first = measures(sums)[0]
+        found[f"{first.name} {name}"] = ratio(first.of(sums), first.digits)
+    return found

@@ -20,7 +20,7 @@ class Add(Protocol):
     """Adds a command: its name, the module that holds it, and one line about it.
 
     The module has a function `command`, or a `typer.Typer` named `app` with several commands.
-    `needs` is what pip is to install where something that the module imports is missing.
+    `needs` says how to install what the module imports, where it is missing.
     """
 
     def __call__(self, name: str, module: str, summary: str, *, needs: str) -> None: ...
@@ -40,7 +40,7 @@ class LazyCommand(TyperCommand):
         except ModuleNotFoundError as error:
             raise EnvironmentUnfit(
                 f"`strandline {self.name}` needs the module {error.name}, which is not installed;"
-                f" install it: pip install '{self._needs}'"
+                f" install it {self._needs}"
             ) from error
         app = getattr(module, "app", None)
         if app is None:

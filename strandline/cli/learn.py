@@ -1,7 +1,7 @@
 """`strandline learn`: from a file of events to versions, without Kafka and without Flink."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -11,9 +11,9 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from strandline.cli.arguments import Json, SpecFile
-from strandline.cli.figures import calibration, log_loss, squared_error
-from strandline.cli.lines import read_lines
-from strandline.cli.output import count, err, out, print_json, printable, ratio
+from strandline.cli.figures import calibration, log_loss, measures, rmse
+from strandline.cli.lines import open_input, read_lines
+from strandline.cli.output import count, err, out, plural, print_json, ratio
 from strandline.manifest import Prequential
 from strandline.spec import Spec
 from strandline.store import create_store
@@ -53,7 +53,7 @@ def command(
     """
     model = Spec.load(spec)
     with ExitStack() as stack:
-        file = open_input(events, stack)
+        file = open_input(events, stack, "--input")
         opened = create_store(store, model)
         summary = learn(
             opened,
@@ -62,42 +62,33 @@ def command(
             source={"file": "-" if events == "-" else Path(events).name},
             epoch_events=epoch_events,
         )
-    losses = {name: log_loss(sums) for name, sums in summary.prequential.items()}
-    ratios = {name: calibration(sums) for name, sums in summary.prequential.items()}
     if json:
-        document = msgspec.to_builtins(summary) | {"calibration": ratios, "log_loss": losses}
-        print_json(document | {"store": opened.url})
+        sums = summary.prequential
+        quality = {
+            key: {name: measure(each) for name, each in sums.items()}
+            for key, measure in (
+                ("calibration", calibration),
+                ("log_loss", log_loss),
+                ("rmse", rmse),
+            )
+        }
+        print_json(msgspec.to_builtins(summary) | quality | {"store": opened.url})
         return
-    quality = "".join(
-        f"; {name}: {error_text(sums)}, calibration {ratio(ratios[name], 3)}"
-        for name, sums in sorted(summary.prequential.items())
-    )
     skipped = f", {count(summary.skipped)} known before" if summary.skipped else ""
     out().print(
-        f"{opened.url}: {count(summary.learned)} events learned, {count(summary.rejected)} "
-        f"rejected{skipped}{quality}; head is version {summary.version}",
+        f"{opened.url}: {plural(summary.learned, 'event')} learned, {count(summary.rejected)} "
+        f"rejected{skipped}{quality_text(summary.prequential)}; head is version {summary.version}",
         soft_wrap=True,
     )
 
 
-def error_text(sums: Prequential) -> str:
-    """How far the predictions were off: log-loss of probabilities, squared error of all others."""
-    if sums.log_loss is not None:
-        return f"log-loss {ratio(log_loss(sums))}"
-    return f"squared error {ratio(squared_error(sums))}"
-
-
-def open_input(path: str, stack: ExitStack) -> BinaryIO:
-    """Open the events; raises BadParameter if there are none to read."""
-    if path == "-":
-        return sys.stdin.buffer
-    try:
-        return stack.enter_context(open(path, "rb"))
-    except OSError as error:
-        raise typer.BadParameter(
-            f"expected a file of events that can be read, got {printable(path)}: {error.strerror}",
-            param_hint="--input",
-        ) from None
+def quality_text(prequential: Mapping[str, Prequential]) -> str:
+    """How far the predictions of each learner were off."""
+    return "".join(
+        f"; {name}: "
+        + ", ".join(f"{each.name} {ratio(each.of(sums), each.digits)}" for each in measures(sums))
+        for name, sums in sorted(prequential.items())
+    )
 
 
 def with_progress(file: BinaryIO, stack: ExitStack) -> Iterator[bytes]:

@@ -1,17 +1,18 @@
 """`strandline log`: the versions of a store, newest first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
 from rich.table import Table
 
 from strandline.cli.arguments import Json, StoreUrl
-from strandline.cli.figures import Figures, figures_of
-from strandline.cli.output import MISSING, age, count, out, print_json, ratio
+from strandline.cli.figures import Figures, Measure, figures_of, measures
+from strandline.cli.output import MISSING, age, count, out, plural, print_json, ratio
 from strandline.clock import wall_clock_ms
+from strandline.manifest import Manifest, Prequential, TrainBody
 from strandline.store import open_store
 from strandline.store.chain import log as manifests
 
@@ -20,34 +21,49 @@ Limit = Annotated[
 ]
 
 
-def command(store: StoreUrl, limit: Limit = 20, json: Json = False) -> None:
-    """List the versions of a store, newest first.
+LEGEND: Final = (
+    "calibration: predicted per seen positive, 1.0 is right · RMSE: root mean squared error, in the"
+    " label's unit · rows: of tables, changed by the version"
+)
 
-    Log-loss and calibration are over predictions made before each event was learned;
-    calibration is predicted over seen positives. Every version's link to its parent is verified.
+
+def command(store: StoreUrl, limit: Limit = 20, json: Json = False) -> None:
+    """List the versions of a store, newest first. Every version's link to its parent is verified.
+
+    - **kind**: `genesis` is the empty model, `open` says where a run begins, `train` is a commit
+    - **log-loss**: of probabilities, predicted before each event was learned, in nats; smaller is
+      better, and 0.6931 is a coin's
+    - **calibration**: the sum of predicted probabilities per positive that came: 1.0 is right, 2.0
+      promises twice as many as come
+    - **RMSE**: root mean squared error of predicted numbers or classes, in the label's unit
+    - **rejected**: events that could not be decoded; `strandline show --rejects` lists them
+    - **rows**: rows of the model's tables that the version changed, such as one per user
 
     Example: `strandline log ./model --limit 5`
     """
     opened = open_store(store)
-    listed = [figures_of(manifest) for manifest in islice(manifests(opened), limit or None)]
+    found = list(islice(manifests(opened), limit or None))
+    listed = [figures_of(manifest) for manifest in found]
     head = listed[0].version
     if json:
         print_json({"head": head, "store": opened.url, "versions": msgspec.to_builtins(listed)})
         return
     console = out()
-    console.print(table(listed, wall_clock_ms()))
+    console.print(table(found, wall_clock_ms()))
     older = listed[-1].version
     if older > 0:
-        console.print(f"{count(older)} older: --limit 0 lists all", style="dim")
+        console.print(f"{plural(older, 'version')} older: --limit 0 lists all", style="dim")
+    if console.is_terminal:
+        console.print(LEGEND, style="dim")
 
 
-def table(listed: Sequence[Figures], now_ms: int) -> Table:
+def table(listed: Sequence[Manifest], now_ms: int) -> Table:
     """Return one row per version; each learner that predicts has its columns."""
-    learners = names(listed)
+    learners = learners_of(listed)
     titles = [
-        f"{title} {name}" if len(learners) > 1 else title
-        for name in learners
-        for title in ("log-loss", "calibration")
+        f"{measure.name} {name}" if len(learners) > 1 else measure.name
+        for name, measured in learners.items()
+        for measure in measured
     ]
     view = Table(box=None, header_style="bold", pad_edge=False)
     view.add_column("version", justify="right")
@@ -56,30 +72,44 @@ def table(listed: Sequence[Figures], now_ms: int) -> Table:
     for title in ("events", *titles, "rejected", "rows", "age"):
         view.add_column(title, justify="right")
     for each in listed:
-        view.add_row(*cells(each, learners, now_ms), style=None if each.events else "dim")
+        figures = figures_of(each)
+        style = None if figures.events else "dim"
+        view.add_row(*cells(each, figures, learners, now_ms), style=style)
     return view
 
 
-def names(listed: Iterable[Figures]) -> list[str]:
-    """Return the learners that predict, sorted."""
-    return sorted({name for each in listed for name in each.log_loss})
+def learners_of(listed: Iterable[Manifest]) -> dict[str, tuple[Measure, ...]]:
+    """Return the learners that predict, sorted, and what each is measured by."""
+    found = {name: sums for each in listed for name, sums in predicted(each).items()}
+    return {name: measures(sums) for name, sums in sorted(found.items())}
 
 
-def cells(each: Figures, learners: Sequence[str], now_ms: int) -> list[str]:
+def predicted(manifest: Manifest) -> Mapping[str, Prequential]:
+    """Return the sums over a version's predictions, by learner."""
+    return manifest.body.prequential if isinstance(manifest.body, TrainBody) else {}
+
+
+def cells(
+    manifest: Manifest,
+    figures: Figures,
+    learners: Mapping[str, tuple[Measure, ...]],
+    now_ms: int,
+) -> list[str]:
     """Return the texts of one row."""
-    trained = each.kind == "train"
+    trained = figures.kind == "train"
+    sums = predicted(manifest)
     quality = [
-        text
-        for name in learners
-        for text in (ratio(each.log_loss.get(name)), ratio(each.calibration.get(name), 3))
+        ratio(measure.of(sums[name]), measure.digits) if name in sums else MISSING
+        for name, measured in learners.items()
+        for measure in measured
     ]
     return [
-        str(each.version),
-        each.kind,
-        each.stream or MISSING,
-        count(each.events) if trained else MISSING,
+        str(figures.version),
+        figures.kind,
+        figures.stream or MISSING,
+        count(figures.events) if trained else MISSING,
         *quality,
-        count(each.rejected) if trained else MISSING,
-        count(each.rows) if trained else MISSING,
-        age(each.time_ms, now_ms),
+        count(figures.rejected) if trained else MISSING,
+        count(figures.rows) if trained else MISSING,
+        age(figures.time_ms, now_ms),
     ]

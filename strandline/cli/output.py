@@ -1,6 +1,7 @@
 """How commands print: text for people, JSON for programs, nothing a terminal would obey."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -25,14 +26,18 @@ def out() -> Console:
 
     Nothing printed is read as markup. Piped output is as wide as its content needs.
     """
-    return Output(
-        highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 400
-    )
+    return Output(width=None if sys.stdout.isatty() else 400, **plain())
 
 
-def err() -> Console:
-    """The console for progress and errors."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+def err(*, soft_wrap: bool = True) -> Console:
+    """The console for progress and errors. A picture that is drawn anew needs lines that fit."""
+    return Console(stderr=True, soft_wrap=soft_wrap, **plain())
+
+
+def plain() -> dict[str, Any]:
+    """What every console is made with: no markup, and under NO_COLOR no style, dimmed or bold."""
+    styled = {"color_system": None} if os.environ.get("NO_COLOR") else {}
+    return {"highlight": False, "markup": False, "emoji": False, **styled}
 
 
 def print_json(document: Any) -> None:
@@ -71,6 +76,15 @@ def count(number: int) -> str:
     '1,234,567'
     """
     return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return the number with its noun.
+
+    >>> plural(1, "version"), plural(2000, "event")
+    ('1 version', '2,000 events')
+    """
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
 def ratio(value: float | None, digits: int = 4) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.lines import read_lines
-from strandline.cli.output import err, out, print_json_line, printable
+from strandline.cli.output import err, out, plural, print_json_line, printable
 from strandline.errors import EventRejected
 from strandline.reading.model import open_model
 from strandline.reading.reader import Reader
@@ -33,8 +33,9 @@ def command(
 ) -> None:
     """Predict events from standard input, one JSON object a line; no label is needed.
 
-    Prints one line for each event, in order: score and version. An event that cannot be decoded
-    gets a line with its error, and the exit code is then 2.
+    Prints one line for each line, in order: score and version. An event that cannot be decoded
+    gets a line with its error, and the exit code is then 2. An empty line gets an empty line, with
+    --json `null`.
 
     Example: `strandline predict ./model --json < events.ndjson`
     """
@@ -48,6 +49,9 @@ def command(
         for number, line in events_from(sys.stdin.buffer):
             model = reader.model if reader else fixed
             assert model is not None, "one of the two is there"
+            if not line.strip():
+                print("null" if json else "", flush=True)
+                continue
             total += 1
             try:
                 scores = model.predict([line], learner)
@@ -57,14 +61,16 @@ def command(
             else:
                 show_score(float(scores.scores[0]), scores.version, json)
     if failed:
-        raise EventRejected(f"{failed} of {total} events could not be decoded, see the output")
+        raise EventRejected(
+            f"{failed} of {plural(total, 'event')} could not be decoded, see the output"
+        )
 
 
 def events_from(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that hold something, numbered from 1; say at a terminal what is expected."""
+    """Yield the lines, numbered from 1; say at a terminal what is expected."""
     if stream.isatty():
         err().print("events, one JSON object a line; Ctrl-D ends", style="dim")
-    return ((number, line) for number, line in enumerate(read_lines(stream), 1) if line.strip())
+    return enumerate(read_lines(stream), 1)
 
 
 def show_score(score: float, version: int, json: bool) -> None:

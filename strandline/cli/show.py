@@ -38,6 +38,17 @@ def command(
 ) -> None:
     """Show everything one version records: positions, counts, quality, deltas, files.
 
+    - **streams**: `open` is the version at which the run began, `version` the newest one of the
+      stream; `positions` the offset of the next event, by partition; `seqs` the number of the last
+      delta that is in the model, by worker
+    - **predictions**: `calibration` is the sum of predicted probabilities per positive that came,
+      1.0 is right; `RMSE` the root mean squared error, in the label's unit
+    - **deltas**: what each worker learned. `on` is the version that it learned upon, `pending` the
+      seqs of its own deltas that this version did not contain yet, `partition: from-to` the offsets
+      that it read, `refused` why the delta was left out of the model, if it was
+    - **files**: `merged on` is the version whose parameters the merge rules saw, `rows` the changed
+      rows by table
+
     Examples:
     `strandline show ./model` (head),
     `strandline show ./model 12`,

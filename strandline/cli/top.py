@@ -38,6 +38,9 @@ def command(store: StoreUrl, history: History = 1000, json: Json = False) -> Non
     A picture on a terminal, elsewhere a line a second. With `--json` one line for head, and one
     for every version that comes. It only reads; any number may watch.
 
+    Calibration is the sum of predicted probabilities per positive that came: 1.0 is right. RMSE,
+    the root mean squared error of predicted numbers, is in the label's unit.
+
     Freshness is the time from an event being written to its version being seen here, by the clocks
     of the broker and this machine; of each version its newest event counts.
 

@@ -1,21 +1,21 @@
 """What `strandline top` shows: a picture for a terminal, one line for a log."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from strandline.cli.figures import calibration, log_loss, squared_error
+from strandline.cli.figures import measures
 from strandline.cli.output import MISSING, age, byte_size, count, ratio
 from strandline.cli.version_view import by_number
 from strandline.cli.watching import RECENT_MS, Watch
 from strandline.clock import wall_clock_ms
-from strandline.manifest import Prequential
 from strandline.metrics.totals import Totals
 
 RUN_CHARS = 12
+LEGEND = "calibration: predicted per seen positive, 1.0 is right"
 
 
 class Quality(NamedTuple):
@@ -30,6 +30,8 @@ def picture(watch: Watch, trouble: str = "") -> RenderableType:
     """Return everything that is known of the store, `trouble` last."""
     title = Text.assemble((watch.store.url, "bold"), " · ", newest(watch))
     parts: list[RenderableType] = [title, Text(), numbers(watch)]
+    if any(sums.log_loss is not None for sums in watch.total.prequential.values()):
+        parts.append(Text(LEGEND, style="dim"))
     if watch.streams:
         parts += [Text(), streams(watch)]
     if trouble:
@@ -104,25 +106,12 @@ def line(watch: Watch) -> str:
 
 
 def qualities(recent: Totals, total: Totals) -> Iterator[Quality]:
-    """Log-loss and calibration of probabilities, squared error of all other predictions."""
+    """Log-loss and calibration of probabilities, RMSE of all other predictions."""
     for name, sums in sorted(total.prequential.items()):
         late = recent.prequential.get(name)
-        if sums.log_loss is None:
-            yield Quality(f"squared error {name}", *both(squared_error, late, sums, 4))
-        else:
-            yield Quality(f"log-loss {name}", *both(log_loss, late, sums, 4))
-            yield Quality(f"calibration {name}", *both(calibration, late, sums, 3))
-
-
-def both(
-    measure: Callable[[Prequential], float | None],
-    recent: Prequential | None,
-    total: Prequential,
-    digits: int,
-) -> tuple[str, str]:
-    """A measure of late and in all, as text."""
-    late = MISSING if recent is None else ratio(measure(recent), digits)
-    return late, ratio(measure(total), digits)
+        for measure in measures(sums):
+            now = MISSING if late is None else ratio(measure.of(late), measure.digits)
+            yield Quality(f"{measure.name} {name}", now, ratio(measure.of(sums), measure.digits))
 
 
 def rate(number: int, watch: Watch, digits: int = 0) -> str:

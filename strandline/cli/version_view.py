@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from strandline.cli.figures import calibration, log_loss, squared_error
+from strandline.cli.figures import calibration, log_loss, rmse
 from strandline.cli.output import MISSING, age, byte_size, count, preview, printable, ratio
 from strandline.manifest import Manifest, OpenBody, TrainBody
 
@@ -90,16 +90,16 @@ def train_sections(body: TrainBody) -> Iterator[RenderableType]:
 
 def quality_section(body: TrainBody) -> Table:
     """How well each learner predicted events before it learned them."""
-    view = titled("prequential", "learner", "events", "labels", "log-loss",
-                  "squared error", "calibration")  # fmt: skip
+    view = titled("predictions, made before learning", "learner", "events", "sum of labels",
+                  "log-loss", "calibration", "RMSE")  # fmt: skip
     for name, sums in sorted(body.prequential.items()):
         view.add_row(
             name,
             count(sums.events),
             f"{sums.labels:,.6g}",
             ratio(log_loss(sums)),
-            ratio(squared_error(sums)),
-            ratio(calibration(sums), 3),
+            MISSING if sums.log_loss is None else ratio(calibration(sums), 3),
+            ratio(rmse(sums)),
         )
     return view
 

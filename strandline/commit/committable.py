@@ -19,7 +19,6 @@ from strandline.manifest import (
     Index,
     Name,
     Positions,
-    StreamEntry,
     TrainBody,
     Uuid,
     check_canonical,
@@ -103,21 +102,30 @@ class Committable:
         )
 
 
-def committable_from(prepared: Prepared, entry: StreamEntry, stream: str) -> bytes:
-    """Return the committable of a cut: it goes from where `entry` says that the stream stands.
+def committable_from(prepared: Prepared, before: Mapping[str, int], stream: str) -> bytes:
+    """Return the committable of an epoch that begins where the stream stands.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        What its mergers prepared.
+    before : mapping
+        The stream's position in each partition that it has.
+    stream : str
+        The stream's name.
 
     Raises
     ------
     Gap
-        If a partition that the entry knows goes on elsewhere.
+        If a partition of `before` goes on elsewhere.
     """
-    _check_moves(prepared, entry.positions, stream)
-    first = {str(p): begin for p, begin, _ in prepared.moves if str(p) not in entry.positions}
-    after = entry.positions | {str(p): end for p, _, end in prepared.moves}
+    _check_moves(prepared, before, stream)
+    first = {str(p): begin for p, begin, _ in prepared.moves if str(p) not in before}
+    after = {**before, **{str(p): end for p, _, end in prepared.moves}}
     return canonical_json(
         {
             "after": after,
-            "before": entry.positions,
+            "before": before,
             "body": msgspec.to_builtins(prepared.body),
             "first": first,
             "format": FORMAT,

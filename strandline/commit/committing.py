@@ -18,6 +18,7 @@ function of committable and parent alone, so a commit repeated after a lost answ
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -49,6 +50,13 @@ class Mine:
 
 
 Decision = Create | Mine | CommitRefused
+
+
+class Committed(NamedTuple):
+    """A version that stands. `mine`: an earlier attempt had made it."""
+
+    version: int
+    mine: bool
 
 
 def decide(head: int, read: ReadVersion, committable: Committable) -> Decision:
@@ -95,8 +103,18 @@ def superseded(stream: str, run: str, head: int, entry: StreamEntry | None) -> S
     )
 
 
-def commit(store: Store, committable: bytes) -> int:
-    """Commit, or find that it was done before; return the version, durable.
+def commit(store: Store, committable: bytes, *, lengths_only: bool = False) -> Committed:
+    """Commit, or find that it was done before; the version is durable when this returns.
+
+    Parameters
+    ----------
+    store : Store
+        Where to.
+    committable : bytes
+        What `committable_from` made.
+    lengths_only : bool
+        Look at the length of each file that it names, not at its digest: enough for files that
+        this very attempt made durable.
 
     Raises
     ------
@@ -118,15 +136,15 @@ def commit(store: Store, committable: bytes) -> int:
         if isinstance(decision, Mine):
             # The attempt that made it may have died before its folder was durable.
             store.append(decision.version, manifest_bytes(store, decision.version))
-            return decision.version
+            return Committed(decision.version, mine=True)
         if lost is not None:
             raise lost
         if not files_checked:
-            lost, files_checked = _lost(store, wanted), True
+            lost, files_checked = _lost(store, wanted, lengths_only), True
             if lost is not None:
                 continue  # the files of a run that was superseded meanwhile may go
         if store.append(decision.version, decision.manifest):
-            return decision.version
+            return Committed(decision.version, mine=False)
 
 
 def _create(
@@ -158,17 +176,21 @@ def _create(
     return Create(version, manifest)
 
 
-def _lost(store: Store, wanted: Committable) -> StoreDamaged | None:
+def _lost(store: Store, wanted: Committable, lengths_only: bool) -> StoreDamaged | None:
     """Return the error of a file that is not as it was prepared; None if all of them are."""
     for kind, ref in references_of(wanted.body):
         try:
-            store.read(kind, ref)
+            if lengths_only:
+                store.check_there(kind, ref)
+            else:
+                store.read(kind, ref)
         except StoreDamaged as error:
             return StoreDamaged(
-                f"stream {wanted.stream}: what was prepared of the events from {wanted.before} to"
+                f"stream {wanted.stream}: a file prepared from the events {wanted.before} to"
                 f" {wanted.after} was lost before its commit: {error}; expected {ref.bytes} bytes"
-                f" of SHA-256 {ref.sha256}. Nothing was committed: commit again once the file is"
-                " back, or roll back and learn these events again"
+                f" of SHA-256 {ref.sha256}. Nothing was committed: look for what else writes to the"
+                " store's folders, then start again without a savepoint (in the library: roll"
+                " back); these events are read again"
             )
     return None
 

@@ -89,6 +89,24 @@ OpenDecision = (
 )
 
 
+def find_open(store: Store, stream: str, is_wanted: Callable[[OpenKey], bool]) -> OpenFound | None:
+    """Return the stream's newest open whose key is wanted, None if there is none.
+
+    Raises
+    ------
+    Superseded
+        The open stands, and another run holds the stream.
+    """
+    head = store.head()
+    read = partial(manifest_bytes, store)
+    entry = parse_manifest(read(head)).streams.get(stream)
+    opens = [] if entry is None else _opens(entry, read, stream)
+    found = None if entry is None else _find(entry, opens, stream, is_wanted)
+    if found is not None and not found.in_force:
+        raise superseded(stream, found.entry.run, head, entry)
+    return found
+
+
 def check_one_stream(store: Store, stream: str, one_stream: tuple[str, ...]) -> None:
     """Raise `SecondStream` if `append_open` would: for those who open elsewhere, later."""
     streams = parse_manifest(manifest_bytes(store, store.head())).streams
@@ -180,7 +198,7 @@ def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:
     parent = parse_manifest(parent_bytes)
     entry = parent.streams.get(wanted.stream)
     opens = [] if entry is None else _opens(entry, read, wanted.stream)
-    found = None if entry is None else _find(entry, opens, wanted.stream, wanted.key)
+    found = None if entry is None else _find(entry, opens, wanted.stream, wanted.key.__eq__)
     if found is not None:
         return found if found.in_force else superseded(wanted.stream, wanted.run, head, entry)
     refusal = _refuse_second(parent.streams, wanted.stream, wanted.one_stream) or (
@@ -199,14 +217,21 @@ def _opens(entry: StreamEntry, read: ReadVersion, stream: str) -> list[Manifest]
         manifest = parse_manifest(read(version))
         if not isinstance(manifest.body, OpenBody) or manifest.stream != stream:
             raise StoreDamaged(f"version {version} is named as an open of stream {stream}")
+        if manifest.body.previous is not None and manifest.body.previous >= version:
+            raise StoreDamaged(
+                f"version {version} says that the stream's open before it is version"
+                f" {manifest.body.previous}, expected a lower one; run `strandline fsck`"
+            )
         opens.append(manifest)
         version = manifest.body.previous
     return opens
 
 
-def _find(entry: StreamEntry, opens: list[Manifest], stream: str, key: OpenKey) -> OpenFound | None:
+def _find(
+    entry: StreamEntry, opens: list[Manifest], stream: str, is_wanted: Callable[[OpenKey], bool]
+) -> OpenFound | None:
     for manifest in opens:
-        if isinstance(manifest.body, OpenBody) and manifest.body.key == key:
+        if isinstance(manifest.body, OpenBody) and is_wanted(manifest.body.key):
             found = manifest.streams[stream]
             return OpenFound(manifest.version, found, in_force=found.run == entry.run)
     return None

@@ -137,7 +137,7 @@ def import_estimator(settings: Estimator) -> Any:
     except ImportError as error:
         raise EnvironmentUnfit(
             f"a learner of type sklearn needs scikit-learn, and importing it fails: {error};"
-            " install it: pip install 'strandline[sklearn]'"
+            " install it: pip install scikit-learn"
         ) from error
     return getattr(module, str(settings.__struct_config__.tag))
 

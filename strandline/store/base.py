@@ -56,6 +56,18 @@ class Store(Protocol):
         """
         ...
 
+    def check_there(self, kind: FileKind, ref: FileRef) -> None:
+        """Look whether a staged file is there with its length; its bytes are not read.
+
+        Raises
+        ------
+        FileMissing
+            If it is not there.
+        StoreDamaged
+            If it is of another length.
+        """
+        ...
+
     def staged(self, kind: FileKind) -> list[str]:
         """Return the SHA-256 that each staged file is named by, sorted."""
         ...
@@ -125,6 +137,16 @@ class Store(Protocol):
 
     def discard_base(self, version: int) -> None:
         """Remove a base; one that is not there is removed."""
+        ...
+
+    def check_writable(self, size_bytes: int) -> None:
+        """Write so many bytes where nobody reads, and remove them.
+
+        Raises
+        ------
+        StoreUnavailable
+            With the reason why the store takes no file of this size.
+        """
         ...
 
     def leftovers(self, *, discard: bool = False) -> list[str]:

@@ -43,6 +43,13 @@ class MemoryStore:
         check_digest(data, sha256, origin)
         return data
 
+    def check_there(self, kind: FileKind, ref: FileRef) -> None:
+        origin = self._origin(kind, digest_of(ref))
+        data = self._files.get((kind, ref.sha256))
+        if data is None:
+            raise FileMissing(f"{origin} is missing; restore the file from a copy")
+        check_length(kind, ref, len(data), origin)
+
     def staged(self, kind: FileKind) -> list[str]:
         return sorted(sha256 for of, sha256 in list(self._files) if of == kind)
 
@@ -84,6 +91,9 @@ class MemoryStore:
 
     def discard_base(self, version: int) -> None:
         self._bases.pop(version, None)
+
+    def check_writable(self, size_bytes: int) -> None:
+        pass  # there is no file system to be full
 
     def leftovers(self, *, discard: bool = False) -> list[str]:  # noqa: ARG002
         return []  # whoever dies takes the store along

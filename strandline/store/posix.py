@@ -28,7 +28,7 @@ from strandline.store.base import (
 )
 from strandline.store.chain import verify_links
 from strandline.store.folders import TEMPORARY_NAME, DurableFolders, mapped, matching
-from strandline.store.publish import is_left_over, publish
+from strandline.store.publish import is_left_over, publish, try_writing
 from strandline.store.remedies import unavailable
 from strandline.store.versions import Versions
 
@@ -81,14 +81,21 @@ class PosixStore:
             try:
                 descriptor = os.open(path, os.O_RDONLY)
             except FileNotFoundError:
-                os.stat(path.parent)  # an absent folder may be a mount that comes back
-                message = f"{path} is missing; restore the file from a copy"
-                raise FileMissing(message) from None
+                raise _missing(path) from None
             with open(descriptor, "rb") as file:
                 check_length(kind, ref, os.fstat(descriptor).st_size, str(path))
                 data = file.read()
         check_digest(data, sha256, str(path))
         return data
+
+    def check_there(self, kind: FileKind, ref: FileRef) -> None:
+        path = self._staged(kind, digest_of(ref))
+        with unavailable(path):
+            try:
+                length = os.stat(path).st_size
+            except FileNotFoundError:
+                raise _missing(path) from None
+        check_length(kind, ref, length, str(path))
 
     def staged(self, kind: FileKind) -> list[str]:
         name, suffix = _STAGED[kind]
@@ -153,6 +160,11 @@ class PosixStore:
     def discard_base(self, version: int) -> None:
         self._unlink(self._base(version))
 
+    def check_writable(self, size_bytes: int) -> None:
+        for name in ("versions", "deltas"):
+            with unavailable(self.root / name):
+                try_writing(self.root / name, size_bytes)
+
     def leftovers(self, *, discard: bool = False) -> list[str]:
         found = []
         for name in FOLDERS:
@@ -184,3 +196,12 @@ class PosixStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _missing(path: Path) -> FileMissing:
+    """Return the error of a file that is not there, though its folder is.
+
+    An absent folder may be a mount that comes back: OSError says so.
+    """
+    os.listdir(path.parent)
+    return FileMissing(f"{path} is missing; restore the file from a copy")

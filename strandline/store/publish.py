@@ -111,6 +111,17 @@ def open_temporary(folder: Path) -> tuple[Path, int]:
         os.close(descriptor)  # taken for left over in the moment before it was locked
 
 
+def try_writing(folder: Path, size_bytes: int) -> None:
+    """Write a file as `publish` does, and remove it before it has a name that anybody reads."""
+    temporary, descriptor = open_temporary(folder)
+    try:
+        write_all(descriptor, bytes(size_bytes))
+        os.fsync(descriptor)
+    finally:
+        os.unlink(temporary)
+        os.close(descriptor)
+
+
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of the bytes, in pieces, in as many calls as the system needs."""
     rest = memoryview(data).cast("B")  # bytes, whatever the view is of: they are counted below

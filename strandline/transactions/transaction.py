@@ -247,9 +247,11 @@ class Transaction:
         assert self._prepared is not None, "prepare sets it"
         if self._prepared.moves:
             if self._committable is None:
-                self._committable = committable_from(self._prepared, stream._entry, stream.name)
+                self._committable = committable_from(
+                    self._prepared, stream._entry.positions, stream.name
+                )
             try:
-                version = commit(stream._store, self._committable)
+                version = commit(stream._store, self._committable).version
             except CommitRefused:
                 self.rollback()
                 raise

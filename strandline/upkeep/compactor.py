@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from strandline.errors import StoreDamaged, WrongUsage
+from strandline.errors import StoreDamaged, VersionGone, WrongUsage
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.parameters.base import (
     encode_base,
@@ -86,9 +86,25 @@ class Compactor:
                 manifest = read_manifest(self._store, version)
                 apply_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
                 self._version = version  # what fails later is not applied again
-        data = encode_base(due, manifest_bytes(self._store, due), self._parameters)
-        self._store.put_base(due, data)
+        self._write(due, self._parameters)
         return due
+
+    def cover(self) -> int | None:
+        """Write a base where the kept versions begin; return its version, None if none is needed.
+
+        All older data can go then, whatever `every` is. That costs a base per call.
+        """
+        if self._keep_versions is None:
+            return None
+        version = self._store.head() - self._keep_versions
+        if version <= 0 or version in self._store.bases():
+            return None
+        try:
+            parameters = parameters_at(self._store, self._learners, version)
+        except VersionGone:
+            return None
+        self._write(version, parameters)
+        return version
 
     def collect(self) -> Collected:
         """Remove what no kept version needs, and pack the manifests of old ones.
@@ -117,6 +133,10 @@ class Compactor:
             if self.run_once() is not None and collect:
                 self.collect()
             stop.wait(POLL_S)
+
+    def _write(self, version: int, parameters: Parameters) -> None:
+        data = encode_base(version, manifest_bytes(self._store, version), parameters)
+        self._store.put_base(version, data)
 
     def _oldest_kept(self) -> int:
         """Return the oldest version to stay open: the base it stands on is sound and durable."""

@@ -201,9 +201,10 @@ def check_bases_come_back(harness: Harness) -> None:
 def check_commit_makes_the_versions_of_the_vectors(harness: Harness) -> None:
     made = line().commit(C1).commit(C2).manifests
     store = filled(harness, made[:2])
-    assert [commit(store, data) for data in (C1, C2)] == [2, 3]
+    assert [commit(store, data).version for data in (C1, C2)] == [2, 3]
     assert [store.manifest(version) for version in range(4)] == made
-    assert [commit(store, data) for data in (C2, C1, C1, C2)] == [3, 2, 2, 3]
+    again = [commit(store, data) for data in (C2, C1, C1, C2)]
+    assert again == [(3, True), (2, True), (2, True), (3, True)]
     assert store.head() == 3
     assert verify_chain(store, files=True) == 3
 

@@ -218,6 +218,14 @@ def check_packed_versions_answer_as_before(harness: Harness) -> None:
         assert check_store(small).damages == []
 
 
+def check_a_trial_leaves_nothing(harness: Harness) -> None:
+    store = trained(harness)
+    files = [store.staged(kind) for kind in KINDS]
+    store.check_writable(1 << 20)
+    assert store.leftovers() == []
+    assert [store.staged(kind) for kind in KINDS] == files
+
+
 def trained(harness: Harness) -> Store:
     """Return a store with four epochs, versions 2 to 5; one of them has rejected events."""
     store = harness.make()

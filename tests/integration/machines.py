@@ -11,8 +11,8 @@ from safetensors import safe_open
 from strandline.manifest import TrainBody
 from strandline.store.chain import log
 from strandline_flink.cluster import flink_rest
-from strandline_flink.dev.broker import free_port
 from strandline_flink.dev.cluster import Cluster
+from strandline_flink.processes.ports import free_port
 from tests.integration.flink_command import PATIENT, flink, running_jobs
 from tests.integration.gate import Gate
 from tests.integration.harness import Run

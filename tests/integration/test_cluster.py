@@ -16,9 +16,10 @@ from strandline.store import Store
 from strandline.store.chain import log
 from strandline_flink.cluster import flink_rest
 from strandline_flink.cluster.lib_folder import FLINK_HOME
-from strandline_flink.dev.broker import Broker, free_port
+from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
 from strandline_flink.launch.run import train_script
+from strandline_flink.processes.ports import free_port
 from tests.integration.harness import Run, check_exact, ends, gone, produce
 from tests.streams import clicks
 

@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.events import EventStream
 from strandline_flink.dev.reading import read_topic
 from strandline_flink.job.kafka_settings import KafkaSettings
 from strandline_flink.launch.preflight import Topic
+
+RIDES = Path(__file__).parents[2] / "examples/rides/rides.ndjson"
 
 
 def dev_events(*arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -30,6 +33,26 @@ def test_every_event_of_the_seed_is_in_the_topic_once(broker: Broker) -> None:
     ranges = {partition: (0, end) for partition, end in ends.items()}
     found = [value or b"" for _, _, value in read_topic(broker.bootstrap, topic, ranges)]
     assert sorted(found) == sorted(wanted)
+
+
+def test_the_lines_of_a_file_and_of_a_pipe_are_sent_as_they_are(
+    broker: Broker, tmp_path: Path
+) -> None:
+    topic = f"sent-{time.time_ns()}"
+    broker.create_topic(topic, 2)
+    rides = RIDES.read_bytes()
+    (tmp_path / "rides.ndjson").write_bytes(rides + b"\n")
+    place = ["--bootstrap", broker.bootstrap, "--topic", topic, "--json"]
+    command = [sys.executable, "-m", "strandline.cli", "dev", "send"]
+    for file, data in ((str(tmp_path / "rides.ndjson"), b""), ("-", b'{"last": 1}')):
+        done = subprocess.run(
+            [*command, file, *place], input=data, capture_output=True, timeout=60, check=False
+        )
+        assert json.loads(done.stdout)["produced"] == (1 if data else 300), done.stderr
+    ends = Topic(broker.bootstrap, topic, KafkaSettings()).ends()
+    ranges = {partition: (0, end) for partition, end in ends.items()}
+    found = [value or b"" for _, _, value in read_topic(broker.bootstrap, topic, ranges)]
+    assert sorted(found) == sorted([*rides.splitlines(), b'{"last": 1}'])
 
 
 def test_no_topic_and_no_broker_are_one_message_each(broker: Broker) -> None:

@@ -15,8 +15,9 @@ import yaml
 from strandline.manifest import TrainBody
 from strandline.store import open_store, read_manifest, verify_chain
 from strandline.store.chain import log
-from strandline_flink.dev.broker import Broker, free_port
+from strandline_flink.dev.broker import Broker
 from strandline_flink.processes.children import dying_with_parent
+from strandline_flink.processes.ports import free_port
 
 pytestmark = pytest.mark.timeout(300)
 DOCKER = Path(__file__).parents[2] / "docker"

@@ -1,40 +1,33 @@
-"""Java decides like Python, and makes the same bytes."""
+"""The committer, in Java, with the store agent that does what it asks."""
 
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
-from strandline.commit.committable import Committable
+from strandline.commit.committable import committable_from
 from strandline.commit.committing import commit as commit_in_python
 from strandline.commit.opening import Opening, append_open
-from strandline.encoding.canonical import canonical_json, sha256_hex
-from strandline.manifest import INT64_MAX, FileRef, OpenKey
+from strandline.commit.prepared import Prepared
+from strandline.encoding.canonical import sha256_hex
+from strandline.manifest import INT64_MAX, FileRef, OpenKey, Span, TrainBody
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.store.base import Store
 from strandline.store.chain import verify_chain
-from tests.integration.java_runner import SPEC, TIMEOUT_S, answer, command
+from tests.golden.commit_lines import train_body
+from tests.integration.java_roles import SUBMISSION as RUN
+from tests.integration.java_roles import Roles, commit_step, committable
+from tests.integration.java_runner import SPEC
 
-VECTORS = Path(__file__).parents[1] / "golden" / "commit"
-RUN = "a" * 32
+BEFORE = {"0": 0, "10": 0, "9": 0}
 LOOKED_FOR_S = 6.35  # 0.05 + 0.1 + ... + 3.2
 LATE_S = 1.2
-
-
-def test_java_decides_every_golden_vector_like_python() -> None:
-    expected = {
-        file.name: json.loads(file.read_bytes())["expect"] for file in VECTORS.glob("*.json")
-    }
-    got = json.loads(answer("decide", VECTORS))
-    assert len(expected) >= 50
-    assert got == expected
 
 
 @pytest.fixture
@@ -50,7 +43,7 @@ def opened_store(folder: Path) -> Store:
             "events",
             run=RUN,
             key=OpenKey(restored=None, submission=RUN),
-            positions={"0": 0, "10": 0, "9": 0},
+            positions=BEFORE,
             source={"topic": "clicks"},
             time_ms=1,
         ),
@@ -58,92 +51,72 @@ def opened_store(folder: Path) -> Store:
     return store
 
 
-def committable(delta: FileRef, *, moved: int = 5, checkpoint: int = 1) -> bytes:
-    before = {"0": 0, "10": 0, "9": 0}
-    counts = {"events": moved, "learned": moved, "refused": 0, "rejected": 0}
-    worker = {"adopted": 1, "pending": [], "refused": None, "seq": 1, "worker": 0}
-    worker |= {"events": moved, "learned": moved, "rejected": 0, "spans": [[10, 0, moved]]}
-    file: dict[str, Any] = {"bytes": delta.bytes, "sha256": delta.sha256}
-    file |= {"replica": 1, "rows": {"popularity.counts": 1}, "seqs": {}}
-    file |= {"shard": 0, "shards": 1, "time_ms": 0}
-    sums = {
-        "events": moved,
-        "labels": 0.1,
-        "log_loss": 1e-7,
-        "predictions": 1e16,
-        "squared_error": 2.5,
-        "weight": 5.0,
-    }
-    body = {
-        "checkpoint": checkpoint,
-        "counts": counts,
-        "deltas": [worker],
-        "event_time_ms": [0, 0],
-        "files": [file],
-        "prequential": {"ctr": sums},
-        "rejects": {"file": None, "reasons": {}},
-    }
-    data = canonical_json(
-        {
-            "after": before | {"10": moved},
-            "before": before,
-            "body": body,
-            "first": {},
-            "format": 1,
-            "run": RUN,
-            "seqs": {"0": 1},
-            "stream": "events",
-            "time_ms": 2,
-        }
+def prepared(delta: FileRef, *, moved: int = 5, checkpoint: int = 1) -> Prepared:
+    """An epoch that moved partition 10 and names one delta file."""
+    body = train_body()
+    body["checkpoint"] = checkpoint
+    body["deltas"][0] |= {"seq": 1, "spans": [[10, 0, moved]], "worker": 0}
+    body["files"] = [body["files"][0] | {"bytes": delta.bytes, "sha256": delta.sha256}]
+    body["rejects"]["file"] = None
+    return Prepared(
+        run=RUN,
+        start=1,
+        moves=(Span(10, 0, moved),),
+        seqs={"0": 1},
+        time_ms=2,
+        body=msgspec.convert(body, TrainBody),
     )
-    Committable.parse(data)
-    return data
 
 
-def commit_in_java(store: Store, data: bytes, folder: Path, *restored: str) -> dict[str, Any]:
-    file = folder / "committable.json"
-    file.write_bytes(data)
-    result: dict[str, Any] = json.loads(answer("commit", store.url, file, *restored))
-    return result
-
-
-def test_what_java_committed_is_mine_to_java_and_to_python(store: Store, tmp_path: Path) -> None:
-    data = committable(store.stage("delta", b"a delta"))
-    assert commit_in_java(store, data, tmp_path) == {"version": 2, "mine": False}
-    assert commit_in_java(store, data, tmp_path) == {"version": 2, "mine": True}
-    assert commit_in_python(store, data) == 2
+def test_what_java_committed_is_mine_to_java_and_to_python(store: Store) -> None:
+    epoch = prepared(store.stage("delta", b"a delta"))
+    with Roles(store) as roles:
+        assert roles.commit(committable(epoch, BEFORE)) == {"mine": False}
+        assert roles.commit(committable(epoch, BEFORE)) == {"mine": True}
+    assert commit_in_python(store, committable_from(epoch, BEFORE, "events")) == (2, True)
     assert verify_chain(store, files=True) == 2
 
 
-def test_java_recognises_what_python_committed(store: Store, tmp_path: Path) -> None:
-    data = committable(store.stage("delta", b"a delta"))
-    assert commit_in_python(store, data) == 2
-    assert commit_in_java(store, data, tmp_path) == {"version": 2, "mine": True}
+def test_java_recognises_what_python_committed(store: Store) -> None:
+    epoch = prepared(store.stage("delta", b"a delta"))
+    assert commit_in_python(store, committable_from(epoch, BEFORE, "events")) == (2, False)
+    with Roles(store) as roles:
+        assert roles.commit(committable(epoch, BEFORE)) == {"mine": True}
 
 
-def test_another_commit_of_the_same_events_is_a_rival(store: Store, tmp_path: Path) -> None:
+def test_another_commit_of_the_same_events_is_a_rival(store: Store) -> None:
     delta = store.stage("delta", b"a delta")
-    commit_in_python(store, committable(delta))
-    fatal = commit_in_java(store, committable(delta, moved=6), tmp_path)["fatal"]
+    commit_in_python(store, committable_from(prepared(delta), BEFORE, "events"))
+    with Roles(store) as roles:
+        fatal = roles.commit(committable(prepared(delta, moved=6), BEFORE))["fatal"]
     assert fatal.startswith("STRANDLINE[rival] stream events: ")
     assert store.head() == 2
 
 
+def test_what_no_merger_prepared_is_refused(store: Store) -> None:
+    with Roles(store) as roles:
+        for text in (b"", b"{}", b"{}\n{}", b'{"run":1}\n{}', b"\xff\n"):
+            head = json.dumps({"before": BEFORE, "run": RUN}).encode()
+            answer = roles.commit((head + b"\n" + text).hex())
+            assert answer["fatal"].startswith("STRANDLINE[refused] not what a merger prepares")
+    assert store.head() == 1
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "lost": (Path.unlink, "{file} is missing; "),
-    "cut": (lambda file: file.write_bytes(b"a del"), "{file} has 5 bytes; "),
+    "cut": (lambda file: file.write_bytes(b"a del"), "{file} has 5 bytes, "),
     "altered": (
         lambda file: file.write_bytes(b"A delta"),
-        f"{{file}} is of SHA-256 {sha256_hex(b'A delta')}; ",
+        f"{{file}} was altered: its SHA-256 is {sha256_hex(b'A delta')}; ",
     ),
 }
 
 
-EPOCHS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "fresh": (1, ()),
-    "fresh after a restart": (8, ("7",)),
-    "restored": (7, ("7",)),
-    "restored at the end of the input": (INT64_MAX, ("7",)),
+EPOCHS: dict[str, tuple[int, int | None]] = {
+    "fresh": (1, None),
+    "fresh after a restart": (8, 7),
+    "restored": (7, 7),
+    "restored at the end of the input": (INT64_MAX, 7),
 }
 """By name: the checkpoint that ended the epoch, and the one that the attempt was restored from."""
 
@@ -169,15 +142,16 @@ def check_fault(folder: Path, fault: str, epoch: str) -> None:
     (file,) = Path(store.url, "deltas").iterdir()
     spoil(file)
     checkpoint, restored = EPOCHS[epoch]
-    data = committable(delta, checkpoint=checkpoint)
-    fatal = commit_in_java(store, data, folder, *restored)["fatal"]
+    with Roles(store) as roles:
+        made = committable(prepared(delta, checkpoint=checkpoint), BEFORE)
+        fatal = roles.commit(made, restored)["fatal"]
     assert fatal.startswith(
-        "STRANDLINE[store_damaged] stream events: what was prepared of the events from"
-        " {0=0, 9=0, 10=0} to {0=0, 9=0, 10=5} was lost before its commit: "
+        "STRANDLINE[store_damaged] stream events: a file prepared from the events"
+        f" {BEFORE} to {BEFORE | {'10': 5}} was lost before its commit: "
     )
     assert words.format(file=file) in fatal
     assert f"expected 7 bytes of SHA-256 {delta.sha256}. Nothing was committed: " in fatal
-    assert "start again without a savepoint; the job reads these events again" in fatal
+    assert "start again without a savepoint" in fatal
     assert store.head() == 1
 
 
@@ -186,23 +160,21 @@ def test_commit_waits_for_files_that_come_back(store: Store, tmp_path: Path) -> 
 
     Both last longer than a missing file is looked for.
     """
-    data = committable(store.stage("delta", b"a delta"))
-    (tmp_path / "committable.json").write_bytes(data)
+    made = committable(prepared(store.stage("delta", b"a delta")), BEFORE)
     deltas, late, away = Path(store.url, "deltas"), tmp_path / "late", tmp_path / "away"
     (file,) = deltas.iterdir()
     file.rename(late)
-    with subprocess.Popen(
-        command("commit", store.url, tmp_path / "committable.json"), stdout=subprocess.PIPE
-    ) as java:
+    with Roles(store) as roles, ThreadPoolExecutor(1) as waiting:
+        roles.begin(*commit_step(made))
+        answer = waiting.submit(roles.answer)
         time.sleep(LATE_S)
         file.symlink_to(file)  # nobody reads it, root included: an error, as of a failing mount
         time.sleep(LOOKED_FOR_S)
-        assert java.poll() is None
+        assert not answer.done()
         deltas.rename(away)
         late.replace(away / file.name)
         time.sleep(LOOKED_FOR_S)
-        assert java.poll() is None
+        assert not answer.done()
         away.rename(deltas)
-        out, _ = java.communicate(timeout=TIMEOUT_S)
-    assert json.loads(out) == {"version": 2, "mine": False}
+        assert answer.result(timeout=60) == {"mine": False}
     assert verify_chain(store, files=True) == 2

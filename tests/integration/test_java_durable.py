@@ -1,4 +1,4 @@
-"""What Java finds done may be the work of a process that died before it was durable."""
+"""What a job finds done may be the work of a process that died before it was durable."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from strandline.commit.committable import committable_from
 from strandline.store import create_store
+from tests.integration.java_roles import commit_step, committable
 from tests.integration.java_runner import TIMEOUT_S, command
 from tests.jobs import Job
 from tests.streams import clicks, clicks_spec
@@ -20,14 +20,21 @@ pytestmark = pytest.mark.skipif(
 
 
 def traced(folder: Path, step: str, *java: str) -> list[str]:
-    """`durable` for each fsync of the versions' folder by a Java process, `answered` for output."""
+    """`durable` for each fsync of the versions' folder, `answered` for what Java prints.
+
+    The store agent is a child of Java, and traced with it.
+    """
     calls = folder / "calls"
     trace = ["strace", "-f", "-y", "-e", "trace=fsync,write", "-o", str(calls)]
     subprocess.run(
         [*trace, *java], input=step, text=True, capture_output=True, check=True, timeout=TIMEOUT_S
     )
     versions = re.escape(str(folder / "store" / "versions" / "000000"))
-    seen = {rf"fsync\(\d+<{versions}>": "durable", r"write\(1<[^>]*>, \"\{": "answered"}
+    seen = {
+        rf"fsync\(\d+<{versions}>": "durable",
+        r"write\(1<[^>]*>, \"\{\\\"mine": "answered",
+        r"write\(1<[^>]*>, \"\{\}": "answered",
+    }
     return [
         name
         for line in calls.read_text(errors="replace").splitlines()
@@ -38,11 +45,11 @@ def traced(folder: Path, step: str, *java: str) -> list[str]:
 
 def test_a_commit_that_was_made_before_is_durable_before_it_counts(tmp_path: Path) -> None:
     job = Job(create_store(str(tmp_path / "store"), clicks_spec(bits=10)))
-    committable = tmp_path / "committable.json"
-    committable.write_bytes(committable_from(job.epoch({0: clicks(3)}), job.entry, "events"))
+    made = committable(job.epoch({0: clicks(3)}), job.entry.positions)
     job.commit()
-    java = command("commit", job.store.url, committable)
-    assert traced(tmp_path, "", *java) == ["durable", "answered"]
+    java = command(job.store.url, job.run, runner="WriterRunner")
+    step = " ".join(commit_step(made)) + "\n"
+    assert traced(tmp_path, step, *java) == ["durable", "answered"]
 
 
 def test_an_open_that_was_made_before_is_durable_before_it_counts(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from strandline.manifest import OpenKey
 from strandline.spec import Spec
 from strandline.store import create_store
 from strandline.transactions.transaction import open_stream
-from strandline_flink.dev.broker import Broker, free_port
+from strandline_flink.dev.broker import Broker
 from strandline_flink.job.kafka_settings import KafkaSettings
 from strandline_flink.launch.preflight import Topic
+from strandline_flink.processes.ports import free_port
 from tests.integration.harness import Run, check_exact, positions, produce
 from tests.integration.live import Producing
 from tests.integration.machines import staged, two_machines

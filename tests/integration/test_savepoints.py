@@ -7,8 +7,9 @@ import pytest
 
 from strandline.store import Store
 from strandline.store.chain import log
-from strandline_flink.dev.broker import HOST, Broker, free_port
+from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
+from strandline_flink.processes.ports import HOST, free_port
 from tests.integration.flink_command import PATIENT, FlinkCommand, running_jobs
 from tests.integration.gate import Gate
 from tests.integration.harness import Run, check_exact, ends, made, produce, restored_opens

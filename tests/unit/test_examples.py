@@ -65,3 +65,16 @@ def test_events_alone_are_as_the_spec_says(name: str) -> None:
     batch, rejected = Decoder(Spec.load(EXAMPLES / name / f"{name}.toml")).decode(lines)
     assert (batch.rows, rejected) == (len(lines), [])
     assert len(lines) >= 50
+
+
+@pytest.mark.parametrize("name", ["clickthrough", "sensors", "trending"])
+def test_whoever_reads_only_the_first_events_hears_no_complaint(name: str) -> None:
+    """Far more events than a pipe holds; as in `| head -1`."""
+    many = ("--views", "100000") if name == "trending" else ("--events", "1000000")
+    command = [sys.executable, str(EXAMPLES / name / f"{name}.py"), "--events-only", *many]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"{")
+        process.stdout.close()
+        assert process.stderr.read() == b""

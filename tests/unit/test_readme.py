@@ -17,6 +17,7 @@ def test_the_first_screen_runs() -> None:
 
 def test_the_spec_of_your_own_topic_is_valid_and_predicts() -> None:
     (text,) = re.findall(r"```toml\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    assert (README.parent / "examples/rides/rides.toml").read_text("utf-8") == text
     store = strandline.create_store("memory:", strandline.Spec.parse(text))
     (event,) = re.findall(r"echo '(.*?)' \|", README.read_text("utf-8"))
     assert strandline.open_model(store).predict([event.encode()]).scores.shape == (1,)

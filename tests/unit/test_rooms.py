@@ -35,17 +35,25 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "reading": ("model", "reader"),
     "upkeep": ("compactor", "fsck"),
     "transactions": ("local", "transaction"),
-    "cli": ("arguments", "lazy", "outcome", "output", "terminal"),
+    "cli": ("arguments", "lazy", "lines", "outcome", "output", "terminal"),
 }
 FLINK: Final[Mapping[str, tuple[str, ...]]] = {
     GROUND: ("failure", "python_worker"),
-    "processes": ("child_environment", "children", "java_home"),
+    "processes": ("child_environment", "children", "java_home", "ports"),
     "jars": ("", "cache"),
     "operators": ("operators", "without_beam"),
     "cluster": ("flink_configuration", "flink_rest", "lib_folder", "run_folder"),
-    "job": ("environment", "execution", "execution_mode", "kafka_settings", "options", "topology"),
+    "job": (
+        "environment",
+        "execution",
+        "execution_mode",
+        "handle",
+        "kafka_settings",
+        "options",
+        "topology",
+    ),
     "launch": ("preflight",),
-    "dev": ("broker", "events", "reading"),
+    "dev": ("broker", "events", "producing", "reading"),
     "demo": (),
 }
 PACKAGES: Final = {

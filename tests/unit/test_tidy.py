@@ -44,7 +44,8 @@ FORBIDDEN_IMPORTS = {  # folder -> what its files must not import
     BENCH: ("tests",),
 }
 ENTRY_POINTS = ("__init__.py", "__main__.py")  # run or imported by name, not by another file
-NAMED_ELSEWHERE = (  # the last one by examples
+NAMED_ELSEWHERE = (  # by Java, by entry points, by examples
+    LIBRARY / "commit" / "agent.py",
     CONNECTORS / "cli.py",
     CONNECTORS / "operators" / "inside.py",
     CONNECTORS / "job" / "job_process.py",

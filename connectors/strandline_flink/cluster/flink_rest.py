@@ -11,6 +11,7 @@ from strandline.errors import EnvironmentUnfit
 
 TIMEOUT_S: Final = 5.0
 ANSWER_BYTES_MAX: Final = 1 << 24
+FAILURES_MAX: Final = 16  # Flink keeps that many itself
 # A cluster is not on the other side of a proxy, whatever http_proxy says.
 DIRECTLY: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PYTHON_JAR: Final = re.compile(r"(^|[/:])flink-python-[^/:]*\.jar")
@@ -64,6 +65,19 @@ def has_python_jar(address: str) -> bool:
     """
     class_path = ask(address, "jobmanager/environment")["classpath"]
     return any(PYTHON_JAR.search(str(path)) for path in class_path)
+
+
+def failures(address: str, job: str, after_ms: int) -> list[tuple[int, str]]:
+    """A job's failures after a time, oldest first: when, and the stack trace."""
+    history = ask(address, f"jobs/{job}/exceptions?maxExceptions={FAILURES_MAX}")
+    try:
+        entries = [
+            (int(entry["timestamp"]), str(entry["stacktrace"]))
+            for entry in history["exceptionHistory"]["entries"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise no_jobmanager(address) from error
+    return sorted(entry for entry in entries if entry[0] > after_ms)
 
 
 def no_jobmanager(address: str) -> EnvironmentUnfit:

@@ -84,7 +84,12 @@ class RunFolder:
     @property
     def log(self) -> Path:
         """What the job's process writes, and the JVM's stderr."""
-        return self.path / "log" / "train.log"
+        return self.logs / "train.log"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of all logs: Flink's own are in it, too."""
+        return self.path / "log"
 
     def flink_configuration(self) -> dict[str, Any]:
         """What belongs to this machine; the job's own settings are in `environment`."""

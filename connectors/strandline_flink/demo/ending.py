@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from strandline.cli.output import MISSING, count, ratio
+from strandline.cli.output import MISSING, count, plural, ratio
 from strandline_flink.demo.summary import Summary
 
 
@@ -36,7 +36,7 @@ def summary_table(summary: Summary) -> Table:
     rows = {
         "events": f"{count(summary.produced)} produced = {count(summary.learned)} learned + "
         f"{count(summary.rejected)} rejected + {count(summary.refused)} refused",
-        "versions": f"{count(summary.versions)} commits, head is version {summary.head}",
+        "versions": f"{plural(summary.versions, 'commit')}, head is version {summary.head}",
         "speed": f"{count(round(summary.events_per_s))} events/s, {summary.seconds:.0f} s in all",
         "log-loss": f"{ratio(summary.log_loss)}, {better} below always predicting the mean "
         f"({ratio(summary.constant_log_loss)})",

@@ -48,10 +48,11 @@ def run_demo(options: Options, folder: Path, view: View) -> Summary:
             stage.start_broker()
             view.status("starting the job: strandline run")
             stage.start_job(watch.store)
+            primed = stage.prime(PRIME_EVENTS)  # the job's Python starts with the first event
             reader = stage.open_reader(watch.store)
             stage.wait_until(lambda: watch.look() and watch.opened, OPEN_TIMEOUT_S,
                              "the job did not open its stream")  # fmt: skip
-            EventFlow(stage, watch, reader, view, interrupts).run()
+            EventFlow(stage, watch, reader, view, interrupts).run(primed)
             view.status("stopping the job")
             stage.job_done()
             watch.look()
@@ -96,27 +97,18 @@ class EventFlow:
         self._prediction: Prediction | None = None
         self._shown_s = 0.0
 
-    def run(self) -> None:
-        """Let events flow until their end, and wait until all of them are in a version."""
-        self._interrupts.phase = Phase.RUNNING
-        self._flow(self._prime())
-        self._view.status("the events have ended: draining")
-        self._drain()
+    def run(self, first: int) -> None:
+        """Let the events from `first` on flow until their end, and wait for their versions.
 
-    def _prime(self) -> int:
-        """Produce a few events and wait for their version; return how many they are.
-
-        The job's Python starts with the first event. From the second version on freshness is
-        that of a job at work.
+        Freshness is that of a job at work: it is measured once those before are in a version.
         """
-        wanted = self._stage.options.events
-        events = PRIME_EVENTS if wanted is None else min(wanted, PRIME_EVENTS)
+        self._interrupts.phase = Phase.RUNNING
         self._view.status("the job's stream is open: waiting for its first version")
-        generator = self._stage.start_generator(0, events, rate=0)
-        generator.wait(GENERATOR_END_S)
         self._drain()
         self._watch.begin_flow()
-        return events
+        self._flow(first)
+        self._view.status("the events have ended: draining")
+        self._drain()
 
     def _flow(self, first: int) -> None:
         """Produce the other events and show them learned, until their end or an interrupt."""

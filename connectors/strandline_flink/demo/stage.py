@@ -18,7 +18,8 @@ from strandline.store import Store, create_store
 from strandline_flink.demo.interrupts import Interrupts, Phase
 from strandline_flink.demo.processes import Child
 from strandline_flink.dev.broker import Broker
-from strandline_flink.dev.events import clicks_spec
+from strandline_flink.dev.events import EventStream, clicks_spec
+from strandline_flink.dev.producing import produce
 from strandline_flink.launch.preflight import quiet_client
 
 TOPIC: Final = "clicks"
@@ -55,6 +56,7 @@ class Stage:
         self._consumer: Any = None
         self._ends: dict[int, int] = {}
         self._ends_s = 0.0
+        self._primed = 0
         self.broker = Broker(folder / "broker")
         self.job: Child | None = None
         self.generators: list[Child] = []
@@ -98,6 +100,15 @@ class Stage:
         )
         return self.job
 
+    def prime(self, count: int) -> int:
+        """Produce the first events, at most so many; return how many they are."""
+        wanted = self.options.events
+        count = count if wanted is None else min(wanted, count)
+        with quiet_client():
+            events = EventStream(self.options.seed).events(0, count)
+            self._primed = produce(self.broker.bootstrap, TOPIC, [list(events)])
+        return self._primed
+
     def start_generator(self, first: int, events: int | None, rate: float) -> Child:
         """Start a generator of the events from `first` on, without end if `events` is None."""
         limit = [] if events is None else ["--events", str(events)]
@@ -135,10 +146,10 @@ class Stage:
         job.wait(JOB_END_S)
 
     def produced(self) -> int:
-        """How many events the generators had acknowledged when they ended."""
+        """How many events were acknowledged, those of the generators when they ended."""
         outputs = [each.output_file.read_bytes() for each in self.generators]
         lines = [output.splitlines()[-1] for output in outputs if output]  # none: ended early
-        return sum(int(msgspec.json.decode(line)["produced"]) for line in lines)
+        return self._primed + sum(int(msgspec.json.decode(line)["produced"]) for line in lines)
 
     def ends(self, *, now: bool = False) -> dict[int, int]:
         """Per partition the position after the last event, asked for twice a second or `now`."""

@@ -3,7 +3,6 @@
 import base64
 import fcntl
 import os
-import random
 import secrets
 import socket
 import subprocess
@@ -11,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -21,19 +20,20 @@ from strandline_flink.jars import paths
 from strandline_flink.processes.child_environment import child_environment
 from strandline_flink.processes.children import dying_with_parent, end
 from strandline_flink.processes.java_home import java
+from strandline_flink.processes.ports import HOST, check_free, free_port
 
-HOST = "127.0.0.1"
-PORTS = range(20_000, 32_000)  # below the ports that outgoing connections take
+NODE = 1
 PORT_ATTEMPTS = 3
 READY_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 15
 FOLDER_TIMEOUT_S = 5  # a broker that was just killed holds its folder until the kernel is done
-HEAP = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC")
+# The quick compiler alone: a broker that lives for minutes spends less on it than it gains.
+JVM: Final = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 # A node of its own that needs little memory; every internal topic has one partition.
 PROPERTIES = {
     "process.roles": "broker,controller",
-    "node.id": "1",
+    "node.id": str(NODE),
     "controller.listener.names": "CONTROLLER",
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
@@ -126,11 +126,8 @@ class Broker:
         assert self._process is None, "the broker is running"
         self.folder.mkdir(parents=True, exist_ok=True)
         wanted = self._ports[0] if self._ports else self._fixed_port
-        if wanted is not None and not is_free(wanted):
-            raise EnvironmentUnfit(
-                f"the Kafka broker in {self.folder} cannot start: port {wanted} is taken. "
-                "End what listens there, or choose another port"
-            )
+        if wanted is not None:
+            check_free(wanted, f"the Kafka broker in {self.folder}")
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
             ports = self._ports or (self._fixed_port or free_port(), free_port())
             with held(self.folder) as lock:
@@ -188,7 +185,7 @@ class Broker:
             "log.dirs": str(self.folder.resolve() / "data"),
             "listeners": f"PLAINTEXT://{clients},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{clients}",
-            "controller.quorum.voters": f"1@{controller}",
+            "controller.quorum.voters": f"{NODE}@{controller}",
         }
         lines = "".join(f"{key}={value}\n" for key, value in settings.items())
         (self.folder / "server.properties").write_text(lines)
@@ -197,13 +194,12 @@ class Broker:
             self._format()
 
     def _format(self) -> None:
-        # 16 bytes; the leading zero keeps the text from beginning with a dash
-        cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
-        settings = str(self.folder / "server.properties")
-        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", settings)
-        with self.log_file.open("ab") as log:
-            if subprocess.call(command, stdout=log, stderr=log, env=self._environment()):
-                raise self._failed("its data folder could not be formatted")
+        """Write what `kafka-storage format` writes: it would take a second JVM, and a second."""
+        cluster, directory = (random_id() for _ in range(2))
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        ids = f"cluster.id={cluster}\ndirectory.id={directory}\nnode.id={NODE}\n"
+        (data / "meta.properties").write_text(f"version=1\n{ids}")
 
     def _launch(self, lock: int) -> subprocess.Popen[bytes]:
         command = self._java("kafka.Kafka", str(self.folder / "server.properties"))
@@ -224,7 +220,7 @@ class Broker:
     def _java(self, main_class: str, *arguments: str) -> list[str]:
         class_path = os.pathsep.join(map(str, paths("broker")))
         logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
-        return [str(java()), *HEAP, logging, "-cp", class_path, main_class, *arguments]
+        return [str(java()), *JVM, logging, "-cp", class_path, main_class, *arguments]
 
     def _wait_until_ready(self, port: int) -> None:
         assert self._process is not None
@@ -244,6 +240,11 @@ class Broker:
             f"the Kafka broker in {self.folder} is not ready: {what}. "
             f"Its log is {self.log_file} and ends with:\n{tail}"
         )
+
+
+def random_id() -> str:
+    """An id as Kafka spells its own: 16 bytes, of which a zero keeps it from a leading dash."""
+    return base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
 
 
 @contextmanager
@@ -267,22 +268,6 @@ def held(folder: Path) -> Iterator[int]:
                     ) from None
             time.sleep(0.05)
         yield file.fileno()
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    return next(port for port in random.sample(PORTS, len(PORTS)) if is_free(port))
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the broker does
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def answers(port: int) -> bool:

@@ -14,9 +14,9 @@ from strandline_flink.cluster.flink_configuration import (
     write_configuration,
 )
 from strandline_flink.cluster.lib_folder import FLINK_HOME, link_jars, python_jar
-from strandline_flink.dev.broker import free_port
 from strandline_flink.processes.child_environment import child_environment
 from strandline_flink.processes.children import dying_with_parent
+from strandline_flink.processes.ports import check_free, free_port
 
 READY_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 15
@@ -128,6 +128,8 @@ class Cluster:
 
         Raises `EnvironmentUnfit`, naming the log, if a process ends or takes too long.
         """
+        if self._port is not None:
+            check_free(self._port, f"the Flink cluster in {self.folder}")
         self._port = self._port or free_port()
         self._rpc_port = self._rpc_port or free_port()
         self._prepare()

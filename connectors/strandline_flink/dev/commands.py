@@ -3,17 +3,20 @@
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 from kafka.errors import TopicAlreadyExistsError
 
 from strandline.cli.arguments import Json
 from strandline.cli.lazy import SETTINGS
-from strandline.cli.output import count, err, out, print_json_line
-from strandline.errors import EnvironmentUnfit
+from strandline.cli.lines import open_input
+from strandline.cli.output import err, out, plural, print_json_line
+from strandline.errors import EnvironmentUnfit, EventRejected
+from strandline.limits import EVENT_BYTES_MAX
 from strandline_flink.dev.broker import Broker
 from strandline_flink.dev.cluster import Cluster
 from strandline_flink.dev.events import EventStream, clicks_spec
@@ -22,6 +25,7 @@ from strandline_flink.job.kafka_settings import KafkaSettings
 from strandline_flink.launch.preflight import quiet_client
 
 POLL_S = 0.5
+READ_BYTES = 65_536
 
 app = typer.Typer(help="A broker, a cluster, events: for development and tests.", **SETTINGS)
 
@@ -144,7 +148,38 @@ def events(
     if json:
         print_json_line({"produced": total})
     else:
-        err().print(f"{count(total)} events in {where}")
+        err().print(f"{plural(total, 'event')} in {where}")
+
+
+@app.command()
+def send(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="One event a line; - for stdin.")],
+    *,
+    bootstrap: Annotated[str, typer.Option(metavar="HOST:PORT,..", help="The brokers.")],
+    topic: Annotated[str, typer.Option(help="The topic, which must be there.")],
+    rate: Rate = 0,
+    kafka_config: KafkaConfig = "",
+    json: Json = False,
+) -> None:
+    """Send the lines of a file, or of a pipe, into a topic: one event a line, as they are.
+
+    Empty lines are left out. Events go to the topic's partitions in turns; all are acknowledged by
+    all replicas.
+
+    Examples: `strandline dev send rides.ndjson --bootstrap localhost:9092 --topic rides`,
+    `… | strandline dev send - --bootstrap localhost:9092 --topic rides`
+    """
+    settings = KafkaSettings.load(kafka_config).librdkafka_options()
+    with ExitStack() as stack:
+        chunks = chunks_of_lines(open_input(file, stack, "FILE"))
+        if rate > 0:
+            chunks = paced(chain.from_iterable(chunks), rate, stop_event())
+        stack.enter_context(quiet_client())
+        total = produce(bootstrap, topic, chunks, settings)
+    if json:
+        print_json_line({"produced": total})
+    else:
+        err().print(f"{plural(total, 'event')} in topic {topic}")
 
 
 @app.command()
@@ -155,6 +190,26 @@ def spec() -> None:
     """
 
     print(clicks_spec(), end="")
+
+
+def chunks_of_lines(stream: BinaryIO) -> Iterator[list[bytes | None]]:
+    r"""Yield the lines that are at hand, without their ends and without empty ones.
+
+    >>> import io
+    >>> list(chunks_of_lines(io.BytesIO(b'{"a":1}\r\n\n{"a":2}')))
+    [[b'{"a":1}'], [b'{"a":2}']]
+    """
+    rest = b""
+    while data := stream.read1(READ_BYTES):  # type: ignore[attr-defined]
+        *lines, rest = (rest + data).split(b"\n")
+        if len(rest) > EVENT_BYTES_MAX:
+            raise EventRejected(
+                f"a line has more than {EVENT_BYTES_MAX} bytes; expected one JSON object a line"
+            )
+        if found := [line.strip() for line in lines if line.strip()]:
+            yield [*found]
+    if rest.strip():
+        yield [rest.strip()]
 
 
 def endless(seed: int, first: int, malformed: float) -> Iterator[bytes]:

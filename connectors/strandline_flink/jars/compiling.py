@@ -72,7 +72,8 @@ def flink_jars() -> list[Path]:
     spec = find_spec("pyflink")
     if spec is None or spec.origin is None:
         raise EnvironmentUnfit(
-            "PyFlink is not installed in this environment: pip install 'strandline[flink]'"
+            "PyFlink is not installed in this environment; install it in a clone of"
+            " Strandline: make setup, or pip install '.[flink]'"
         )
     home = Path(spec.origin).parent
     return sorted([*home.glob("lib/*.jar"), *home.glob("opt/flink-python-*.jar")])

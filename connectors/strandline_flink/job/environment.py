@@ -9,6 +9,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import CheckpointingMode, StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 
+import strandline
 from strandline_flink import jars
 from strandline_flink.cluster.flink_rest import has_python_jar
 from strandline_flink.cluster.lib_folder import python_jar
@@ -16,12 +17,14 @@ from strandline_flink.cluster.run_folder import RunFolder
 from strandline_flink.failure import RUN_FOLDER
 from strandline_flink.job.execution_mode import Mode, chosen
 from strandline_flink.job.options import PARALLELISM_MAX, JobOptions
-from strandline_flink.job.topology import java, one_interpreter
+from strandline_flink.job.topology import java, job_python, one_interpreter
 
 CHECKPOINT_TIMEOUT: Final = "120 s"
 # A failed checkpoint is retried with the next one: a slow store is no reason to start over.
 FAILED_CHECKPOINTS_MAX: Final = 1000
 RESTARTS_MAX: Final = 10
+RESTARTS_MAX_FOLLOWED: Final = 100
+RESTARTS_MAX_HERE: Final = 2**31 - 1
 # Elements that wait for a Python process, as files in memory: blocks of up to 2 MiB.
 BUNDLE_ELEMENTS_MAX: Final = 8
 
@@ -40,8 +43,10 @@ def environment(options: JobOptions) -> StreamExecutionEnvironment:
     env.set_parallelism(options.parallelism)
     env.add_jars(*(jar.as_uri() for jar in shipped_jars(options)))
     check_guarantees(env)
-    if RUN_FOLDER in os.environ and one_interpreter(env):  # it is loaded while Flink starts
-        java().PythonAhead.start(sys.executable)
+    if RUN_FOLDER in os.environ and not options.flink:  # what this JVM will need, it starts now
+        java().StoreAgent.ahead(job_python(env), options.store_url, strandline.__version__)
+        if one_interpreter(env):
+            java().PythonAhead.start(sys.executable)
     return env
 
 
@@ -94,7 +99,7 @@ def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:
         f"{restart}.exponential-delay.max-backoff": "10 s",
         f"{restart}.exponential-delay.backoff-multiplier": 2.0,
         f"{restart}.exponential-delay.reset-backoff-threshold": "2 min",
-        f"{restart}.exponential-delay.attempts-before-reset-backoff": RESTARTS_MAX,
+        f"{restart}.exponential-delay.attempts-before-reset-backoff": restarts_max(options),
         "execution.runtime-mode": "STREAMING",
         # The same at any parallelism: a restore with another one needs it.
         "pipeline.max-parallelism": PARALLELISM_MAX,
@@ -103,6 +108,17 @@ def settings(options: JobOptions, mode: Mode) -> dict[str, Any]:
         "python.fn-execution.bundle.size": BUNDLE_ELEMENTS_MAX,
         "python.metric.enabled": "false",
     }
+
+
+def restarts_max(options: JobOptions) -> int:
+    """How often Flink restarts a job that fails again and again.
+
+    `strandline run` itself gives up after a few failures that are alike, and waits for a store
+    that is away, whose absence fails the job now and then. On a cluster a job can outlive it.
+    """
+    if RUN_FOLDER not in os.environ:
+        return RESTARTS_MAX
+    return RESTARTS_MAX_FOLLOWED if options.flink else RESTARTS_MAX_HERE
 
 
 def check_guarantees(env: StreamExecutionEnvironment) -> None:

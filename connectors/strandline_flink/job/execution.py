@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from py4j.protocol import Py4JJavaError
@@ -20,6 +21,7 @@ from strandline_flink.failure import (
     known_error,
     marked,
 )
+from strandline_flink.job.handle import leave_handle
 from strandline_flink.job.options import JobOptions
 
 POLL_S: Final = 0.1
@@ -53,7 +55,7 @@ def execute(env: StreamExecutionEnvironment, options: JobOptions) -> None:
         env.execute(options.job_name)  # the cluster watches over the job
         return
     try:
-        execute_here(env, options.job_name)
+        execute_here(env, options)
     except Py4JJavaError as error:
         text = str(error)
         if options.flink and find_failure(text) is None and job_lost(text):
@@ -64,12 +66,13 @@ def execute(env: StreamExecutionEnvironment, options: JobOptions) -> None:
         raise
 
 
-def execute_here(env: StreamExecutionEnvironment, name: str) -> None:
+def execute_here(env: StreamExecutionEnvironment, options: JobOptions) -> None:
     """Submit the job below `strandline run`, whose SIGTERM cancels it, and wait for its end."""
     stop = threading.Event()
     # Before the job is there: a cluster would go on with it after this process.
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    client = env.execute_async(name)
+    client = env.execute_async(options.job_name)
+    leave_handle(Path(os.environ[RUN_FOLDER]), client, options.flink)
     result = client.get_job_execution_result()
     while not result.done():
         if stop.wait(POLL_S):

@@ -56,7 +56,11 @@ class JobOptions:
     topic_again: bool = option(
         "read a topic that another stream of the store reads: its events count twice", False
     )
-    bounded: bool = option("end when what the topic holds at the start is learned", False)
+    bounded: bool = option(
+        "end when what the topic holds at the start is learned; a transaction that is open then is "
+        "waited for, and its events are learned if it is committed",
+        False,
+    )
     parallelism: int = option("workers; more than the topic's partitions are idle", 1, "N")
     shards: int = option("mergers, each of which holds and merges its share of the rows", 1, "S")
     checkpoint: str = option("a version every so often: 200ms, 1s", "500ms", "TIME")
@@ -72,7 +76,7 @@ class JobOptions:
         "HOST:PORT",
     )
     python: str = option(
-        "the Python of the cluster's machines, with strandline[flink]; default: this one's path",
+        "the Python of the cluster's machines, with Strandline on it; default: this one's path",
         "",
         "PATH",
     )

@@ -10,6 +10,7 @@ from pyflink.datastream.data_stream import _create_j_data_stream_python_function
 from pyflink.java_gateway import get_gateway
 from pyflink.util.java_utils import get_j_env_configuration
 
+import strandline
 from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.spec import Spec
 from strandline_flink.job.kafka_settings import KafkaSettings
@@ -24,13 +25,15 @@ def java() -> Any:
     return get_gateway().jvm.strandline.flink
 
 
-def job_settings(options: JobOptions, spec: Spec) -> Any:
+def job_settings(env: StreamExecutionEnvironment, options: JobOptions, spec: Spec) -> Any:
     """What the Java half needs to know, as one Java object."""
     properties = get_gateway().jvm.java.util.HashMap()
     properties.put("bootstrap.servers", options.bootstrap)
     for key, value in KafkaSettings.load(options.kafka_config).java_properties().items():
         properties.put(key, value)
     return java().JobSettings(
+        job_python(env),
+        strandline.__version__,
         options.store_url,
         options.stream,
         options.submission,
@@ -42,6 +45,12 @@ def job_settings(options: JobOptions, spec: Spec) -> Any:
         options.bounded,
         list(one_stream_tables(make_learners(spec))),
     )
+
+
+def job_python(env: StreamExecutionEnvironment) -> str:
+    """The Python of the job's machines: Flink's setting, and Flink's default for it."""
+    found = _setting(env._j_stream_execution_environment, "python.executable")
+    return "python" if found is None else found
 
 
 def read(env: StreamExecutionEnvironment, name: str, source: Any, parallelism: int) -> DataStream:
@@ -98,8 +107,9 @@ def one_interpreter(env: StreamExecutionEnvironment) -> bool:
     return local and _setting(environment, "python.execution-mode") == "thread"
 
 
-def _setting(environment: Any, key: str) -> str:
-    return str(get_j_env_configuration(environment).toMap().get(key))
+def _setting(environment: Any, key: str) -> str | None:
+    found = get_j_env_configuration(environment).toMap().get(key)
+    return None if found is None else str(found)
 
 
 def by_shard(stream: DataStream) -> DataStream:

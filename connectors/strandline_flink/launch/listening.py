@@ -1,27 +1,37 @@
-"""Whether a broker answers, asked for while a run stands still: a quiet topic looks the same."""
+"""What the brokers hold and whether they answer, asked for by a thread that nobody waits for.
+
+A quiet topic, brokers that are away and events behind an open transaction look the same in a store.
+"""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from strandline.clock import wall_clock_ms
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.launch.preflight import Topic
-from strandline_flink.launch.progress import Progress, Silence
+from strandline_flink.launch.preflight import Ends, Topic
+from strandline_flink.launch.progress import Progress
+from strandline_flink.launch.troubles import Kind, Trouble
 
 ASK_EVERY_S: Final = 5.0
+ASK_A_RUNNING_JOB_EVERY_S: Final = 30.0
 STILL_S: Final = 5.0
 
 
 @contextmanager
 def listening(topic: Topic, progress: Progress) -> Iterator[None]:
-    """Keep `progress.silence` true, by a thread that nobody waits for: no answer takes seconds."""
+    """Keep what `progress` says of the topic true."""
     stop = threading.Event()
 
     def listen() -> None:
+        asked_s = time.monotonic()
         while not stop.wait(ASK_EVERY_S):
-            progress.silence = silence_of(topic, progress)
+            moves = progress.still_s < STILL_S and not progress.heard
+            if not moves or time.monotonic() - asked_s > ASK_A_RUNNING_JOB_EVERY_S:
+                asked_s = time.monotonic()
+                ask(topic, progress)
 
     threading.Thread(target=listen, name="listening", daemon=True).start()
     try:
@@ -30,16 +40,38 @@ def listening(topic: Topic, progress: Progress) -> Iterator[None]:
         stop.set()
 
 
-def silence_of(topic: Topic, progress: Progress) -> Silence | None:
-    """Ask the topic's brokers, unless a version came of late; None if they answer.
-
-    Once they were silent a version is no answer: it may be of events that were read before.
-    """
-    if progress.silence is None and progress.still_s < STILL_S:
-        return None
+def ask(topic: Topic, progress: Progress) -> None:
+    """Ask the topic's brokers where its partitions end."""
     asked_ms = wall_clock_ms()
     try:
-        topic.ends()
+        ends = topic.all_ends()
     except EnvironmentUnfit as error:
-        return progress.silence or Silence(asked_ms, str(error))
-    return None
+        # Once they are silent a version is no answer: it may be of events that were read before.
+        progress.hear(Kind.BROKER, Trouble(Kind.BROKER, asked_ms, str(error)))
+        return
+    progress.hear(Kind.BROKER, None)
+    before, progress.ends = progress.ends, ends
+    waiting = behind_transactions(topic.name, progress.positions, before, ends)
+    found = Trouble(Kind.TRANSACTION, asked_ms, waiting) if waiting else None
+    progress.hear(Kind.TRANSACTION, found)
+
+
+def behind_transactions(
+    topic: str, positions: dict[str, int], before: dict[int, Ends], ends: dict[int, Ends]
+) -> str:
+    """Words for the partitions whose reader stands at a transaction that stays open, "" for none.
+
+    It stays open if the partition's last stable offset did not move between two answers.
+    """
+    waiting = [
+        f"partition {partition} stands at offset {end.stable}, {end.newest - end.stable} offsets "
+        "before its end"
+        for partition, end in sorted(ends.items())
+        if end.stable < end.newest
+        and partition in before
+        and before[partition].stable == end.stable
+        and positions.get(str(partition), end.stable) >= end.stable
+    ]
+    if not waiting:
+        return ""
+    return f"topic {topic} waits behind a producer's open transaction: {'; '.join(waiting)}"

@@ -5,7 +5,7 @@ import logging
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
@@ -24,6 +24,14 @@ from strandline_flink.job.options import JobOptions
 from strandline_flink.processes.java_home import java_home
 
 BROKER_TIMEOUT_MS: Final = 6_000
+TRIAL_BYTES: Final = 1 << 20  # a store that is full or read-only makes a job wait, not fail
+
+
+class Ends(NamedTuple):
+    """Where a partition ends: for readers, who stop before an open transaction, and in truth."""
+
+    stable: int
+    newest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,15 @@ class Topic:
 
     def ends(self) -> dict[int, int]:
         """Per partition the position after its last event that a reader may see."""
-        with self._consumer() as consumer:
+        return self._ends("read_committed")
+
+    def all_ends(self) -> dict[int, Ends]:
+        """Per partition what a reader may see, and what is there."""
+        stable, newest = self._ends("read_committed"), self._ends("read_uncommitted")
+        return {each: Ends(end, newest.get(each, end)) for each, end in stable.items()}
+
+    def _ends(self, isolation_level: str) -> dict[int, int]:
+        with self._consumer(isolation_level) as consumer:
             found = consumer.partitions_for_topic(self.name) or ()
             ends = consumer.end_offsets(
                 [TopicPartition(self.name, each) for each in found], timeout_ms=BROKER_TIMEOUT_MS
@@ -70,9 +86,11 @@ class Topic:
             "topic_id": topic_id.decode().rstrip("="),  # as Java spells it
         }
 
-    def _consumer(self) -> contextlib.AbstractContextManager[Any]:
+    def _consumer(
+        self, isolation_level: str = "read_committed"
+    ) -> contextlib.AbstractContextManager[Any]:
         return self._connected(
-            KafkaConsumer, isolation_level="read_committed", enable_auto_commit=False
+            KafkaConsumer, isolation_level=isolation_level, enable_auto_commit=False
         )
 
     @contextlib.contextmanager
@@ -146,6 +164,7 @@ def check(options: JobOptions) -> Checked:
     topic = Topic(options.bootstrap, options.topic, KafkaSettings.load(options.kafka_config))
     partitions = topic.partitions()
     store = create_store(options.store_url, spec)
+    store.check_writable(TRIAL_BYTES)
     check_one_stream(store, options.stream, one_stream_tables(make_learners(spec)))
     if not options.topic_again:
         check_topic_free(store, options.stream, topic.source)

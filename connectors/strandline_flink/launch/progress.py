@@ -2,25 +2,20 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from strandline.cli.figures import log_loss
-from strandline.manifest import Manifest, TrainBody
+from strandline.cli.figures import log_loss, rmse
+from strandline.manifest import Manifest, Prequential, TrainBody
 from strandline.metrics.totals import Totals, add_totals, totals_of
 from strandline.store import Store
 from strandline.store.chain import read_manifest
 from strandline_flink.job.execution_mode import Mode
+from strandline_flink.launch.preflight import Ends
+from strandline_flink.launch.troubles import Kind, Trouble
 
 WINDOW_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """No broker answers this machine: since when, and what it met when it asked."""
-
-    since_ms: int
-    reason: str
 
 
 @dataclass(slots=True)
@@ -40,7 +35,11 @@ class Progress:
     first_version_s: float | None = None
     newest_cut_ms: int = 0
     stopping: bool = False
-    silence: Silence | None = None
+    restarts: int = 0
+    delta_bytes: int = 0
+    ends: dict[int, Ends] = field(default_factory=dict)
+    heard: dict[Kind, Trouble] = field(default_factory=dict)  # of the brokers
+    troubles: dict[Kind, Trouble] = field(default_factory=dict)  # of all, as the user is told
     _moved_s: float = field(default_factory=time.monotonic)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -52,6 +51,19 @@ class Progress:
             found |= self._take(read_manifest(self.store, version))
         self.head = head
         return found
+
+    def hear(self, kind: Kind, trouble: Trouble | None) -> None:
+        """Keep what the brokers' answer means; what lasts keeps the words it began with."""
+        others = {each: found for each, found in self.heard.items() if each != kind}
+        self.heard = others if trouble is None else {**others, kind: self.heard.get(kind, trouble)}
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the next version is waited for: the run's open, or one of unread events."""
+        if self.opened is None:
+            return True
+        positions = self.positions
+        return any(end.stable > positions.get(str(each), 0) for each, end in self.ends.items())
 
     @property
     def still_s(self) -> float:
@@ -67,15 +79,16 @@ class Progress:
         if not self._recent or self.first_version_s is None:
             return 0.0
         since_first_s = now_s - self.started_s - self.first_version_s
-        return sum(events for _, events in self._recent) / min(WINDOW_S, max(since_first_s, 0.5))
+        return sum(events for _, events in list(self._recent)) / min(
+            WINDOW_S, max(since_first_s, 0.5)
+        )
 
-    @property
-    def log_loss(self) -> dict[str, float]:
-        """Mean log-loss per learner, of predictions made before each event was learned."""
+    def mean(self, measure: Callable[[Prequential], float | None]) -> dict[str, float]:
+        """Return a measure per learner, of predictions made before each event was learned."""
         return {
-            name: loss
+            name: value
             for name, sums in self.total.prequential.items()
-            if (loss := log_loss(sums)) is not None
+            if (value := measure(sums)) is not None
         }
 
     def summary(self) -> dict[str, Any]:
@@ -86,12 +99,13 @@ class Progress:
             "events_per_s": round(self.total.events / seconds, 1),
             "first_version_s": self.first_version_s and round(self.first_version_s, 3),
             "learned": self.total.learned,
-            "log_loss": self.log_loss,
+            "log_loss": self.mean(log_loss),
             "mode": self.mode and self.mode.name,
             "opened": self.opened,
             "positions": self.positions,
             "refused": self.total.refused,
             "rejected": self.total.rejected,
+            "rmse": self.mean(rmse),
             "run": self.run,
             "seconds": round(seconds, 3),
             "store": self.store.url,
@@ -115,4 +129,5 @@ class Progress:
             self.first_version_s = self._moved_s - self.started_s
         self.total = add_totals((self.total, totals_of(body)))
         self._recent.append((self._moved_s, body.counts.events))
+        self.delta_bytes = max([self.delta_bytes, *(file.bytes for file in body.files)])
         return True

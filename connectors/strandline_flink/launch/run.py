@@ -1,20 +1,14 @@
 """A run: the parent of the process that submits the job, which follows what it commits."""
 
-import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
-from strandline.cli.output import age
-from strandline.cli.version_view import moment
-from strandline.clock import wall_clock_ms
 from strandline.errors import EnvironmentUnfit, NoStore, StoreError, StoreUnavailable
 from strandline.store import Store
 from strandline.upkeep.compactor import Compactor
@@ -24,85 +18,77 @@ from strandline_flink.job.execution_mode import chosen
 from strandline_flink.job.options import JobOptions
 from strandline_flink.launch.cluster_check import check_cluster
 from strandline_flink.launch.listening import listening
-from strandline_flink.launch.preflight import Topic, check
-from strandline_flink.launch.progress import Progress, Silence
+from strandline_flink.launch.preflight import check
+from strandline_flink.launch.progress import Progress
+from strandline_flink.launch.restarts import Restarts
+from strandline_flink.launch.stop import Stop
+from strandline_flink.launch.store_watch import StoreWatch
+from strandline_flink.launch.watch import Report, Warn, Watch
 from strandline_flink.processes.children import dying_with_parent, end
 
-POLL_S: Final = 0.05
-# How long a stop waits for one more version: checkpoint intervals, and a little for a slow disk.
-STOP_INTERVALS: Final = 4
-STOP_EXTRA_S: Final = 2.0
 CHILD_EXIT_S: Final = 30.0
 COMPACT_EVERY: Final = 100
 COMPACT_AGAIN_S: Final = 5.0
-
-Report = Callable[[Progress], None]
-
-
-class Stop:
-    """SIGTERM or Ctrl-C: once asks for a stop after one more version, twice for one now."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.at_ms = 0
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take the signals, and give them back."""
-        before = {number: signal.signal(number, self._ask) for number in STOP_SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked += 1
-        self.at_ms = self.at_ms or time.time_ns() // 1_000_000
+COMPACTED_S: Final = 30.0
 
 
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: its summary, and the exit code that tells a supervisor."""
+
+    summary: dict[str, Any]
+    exit_code: int
 
 
-def run(options: JobOptions, report: Report, warn: Callable[[str], None]) -> dict[str, Any]:
-    """Run the job until its input ends or it is told to stop; return the run's summary.
+def run(options: JobOptions, report: Report, warn: Warn) -> Ended:
+    """Run the job until its input ends or it is told to stop.
 
     Raises
     ------
     StrandlineError
         What was wrong with the arguments or the machine, or why the job ended.
     """
+    # Before the store is made: a run that is refused leaves nothing behind.
+    mode = check_cluster(options) if options.flink else chosen(options.mode)
+    checked = check(options)
+    if options.parallelism > checked.partitions:
+        warn(
+            f"{options.parallelism} workers for {checked.partitions} partitions: "
+            f"{options.parallelism - checked.partitions} will be idle"
+        )
+    options = replace(options, mode=mode.name)
+    progress = Progress(checked.store, options.stream, options.submission, mode)
+    progress.head = checked.store.head()
     stop = Stop()
     with stop.listening():
-        # Before the store is made: a run that is refused leaves nothing behind.
-        mode = check_cluster(options) if options.flink else chosen(options.mode)
-        checked = check(options)
-        if options.parallelism > checked.partitions:
-            warn(
-                f"{options.parallelism} workers for {checked.partitions} partitions: "
-                f"{options.parallelism - checked.partitions} will be idle"
-            )
-        options = replace(options, mode=mode.name)
-        progress = Progress(checked.store, options.stream, options.submission, mode)
-        progress.head = checked.store.head()
         folder = RunFolder.make()
         child = start(options, folder)
+        watch = Watch(child, progress, report, warn, stop, folder.logs, options.checkpoint_ms)
+        store = StoreWatch(progress)
         try:
-            with compacting(checked.store, warn), listening(checked.topic, progress):
-                watch = Watch(child, progress, report, warn, stop)
-                watch.follow()
+            with (
+                store,
+                Restarts(folder.path, folder.logs, progress) as restarts,
+                compacting(checked.store, warn),
+                listening(checked.topic, progress),
+            ):
+                watch.follow(store, restarts)
                 if stop.asked:
-                    watch.wait_for_last(checked.topic, options.checkpoint_ms)
+                    watch.wait_for_last(checked.topic)
+                ended_by_itself = child.poll() is not None
         finally:
             exit_code = end(child, CHILD_EXIT_S)
         failure = read_failure(folder.path)
         if failure is not None or (exit_code != 0 and not stop.asked):
-            raise as_error(failure, folder.log)
-        progress.look()
+            raise as_error(failure, folder.logs)
         if exit_code != 0 and options.flink:
             warn(f"the job was not seen to end; look for it at {options.flink} and cancel it there")
+    store.look_once_more()
     folder.remove()
-    return progress.summary() | {"ended": "stopped" if stop.asked else "finished"}
+    finished = ended_by_itself and exit_code == 0
+    done = finished or (not options.bounded and progress.opened is not None)
+    summary = progress.summary() | {"ended": "finished" if finished else "stopped"}
+    return Ended(summary, stop.exit_code(done=done))
 
 
 def start(options: JobOptions, folder: RunFolder) -> subprocess.Popen[bytes]:
@@ -127,78 +113,13 @@ def train_script() -> Path:
         if path.is_file():
             return path
     raise EnvironmentUnfit(
-        f"jobs/train.py is missing near {package}; install strandline[flink] anew"
+        f"jobs/train.py is missing near {package};"
+        " install Strandline anew, in a clone: make setup, or pip install '.[flink]'"
     )
 
 
-@dataclass(slots=True)
-class Watch:
-    """A running job and who wants to know about it."""
-
-    child: subprocess.Popen[bytes]
-    progress: Progress
-    report: Report
-    warn: Callable[[str], None]
-    stop: Stop
-    _away: bool = False
-    _silence: Silence | None = None
-
-    def follow(self) -> None:
-        """Report every new version until the job ends or a stop is asked for."""
-        while self.child.poll() is None and not self.stop.asked:
-            self._look()
-
-    def wait_for_last(self, topic: Topic, checkpoint_ms: int) -> None:
-        """Wait for a version that began after the stop was asked for, or until nothing is unread.
-
-        A second signal, and a few checkpoint intervals without one, end the wait.
-        """
-        self.progress.stopping = True
-        self.report(self.progress)
-        if self.progress.opened is None or self.progress.silence is not None:
-            return
-        deadline_s = time.monotonic() + STOP_INTERVALS * checkpoint_ms / 1000 + STOP_EXTRA_S
-        try:
-            ends = topic.ends()
-        except EnvironmentUnfit:
-            return  # without a broker no version will come
-        while self.child.poll() is None and self.stop.asked < 2 and time.monotonic() < deadline_s:
-            self._look()
-            positions = self.progress.positions
-            read_all = all(
-                positions.get(str(partition), 0) >= end for partition, end in ends.items()
-            )
-            if read_all or self.progress.newest_cut_ms >= self.stop.at_ms:
-                return
-
-    def _look(self) -> None:
-        try:
-            self.progress.look()
-            self._away = False
-        except (NoStore, StoreUnavailable) as error:
-            # A mount may come back: how long that is waited for is the job's to decide.
-            if not self._away:
-                self.warn(f"the store does not answer, the job goes on when it does: {error}")
-            self._away = True
-        self._tell_of_silence()
-        self.report(self.progress)
-        time.sleep(POLL_S)
-
-    def _tell_of_silence(self) -> None:
-        """Say when brokers fell silent and when one answers again; the job waits for them."""
-        was, self._silence = self._silence, self.progress.silence
-        if was is None and self._silence is not None:
-            self.warn(
-                f"since {moment(self._silence.since_ms)} {self._silence.reason}. "
-                "The job waits, and goes on by itself when one answers"
-            )
-        elif was is not None and self._silence is None:
-            silent = age(was.since_ms, wall_clock_ms())
-            self.warn(f"a Kafka broker answers again after {silent}, and the job goes on")
-
-
 @contextmanager
-def compacting(store: Store, warn: Callable[[str], None]) -> Iterator[None]:
+def compacting(store: Store, warn: Warn) -> Iterator[None]:
     """Write bases in a thread. A base only makes opening cheaper: its failure stops nothing."""
     stop = threading.Event()
 
@@ -212,10 +133,10 @@ def compacting(store: Store, warn: Callable[[str], None]) -> Iterator[None]:
                 warn(f"no more bases are written by this run: {error}")
                 return
 
-    thread = threading.Thread(target=compact, name="compactor")
+    thread = threading.Thread(target=compact, name="compactor", daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(COMPACTED_S)  # a store that hangs is not waited for

@@ -11,11 +11,13 @@ from rich.live import Live
 from rich.text import Text
 
 from strandline.cli.arguments import Json, SpecFile
-from strandline.cli.output import age, count, err, out, print_json, ratio
+from strandline.cli.figures import errors
+from strandline.cli.output import count, err, out, plural, print_json, ratio
 from strandline.clock import wall_clock_ms
 from strandline_flink.job.options import JobOptions
 from strandline_flink.launch.progress import Progress
 from strandline_flink.launch.run import run
+from strandline_flink.launch.troubles import Kind
 
 NEWS_EVERY_S: Final = 10.0
 HELP = {name: each.metadata["help"] for name, each in JobOptions.__dataclass_fields__.items()}
@@ -75,11 +77,13 @@ def command(
         submission=submission,
     )
     with reporting(quiet=json) as report:
-        summary = run(options, report, lambda text: err().print(f"warning: {text}"))
+        ended = run(options, report, lambda text: err().print(f"warning: {text}"))
     if json:
-        print_json(summary)
+        print_json(ended.summary)
     else:
-        out().print(last_line(summary))
+        out().print(last_line(ended.summary))
+    if ended.exit_code:
+        raise typer.Exit(ended.exit_code)
 
 
 @contextmanager
@@ -88,7 +92,8 @@ def reporting(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
-        with Live(Text("starting"), console=err(), refresh_per_second=8, transient=True) as live:
+        console = err(soft_wrap=False)  # a line that is longer than the terminal goes on below
+        with Live(Text("starting"), console=console, refresh_per_second=8, transient=True) as live:
             yield lambda progress: live.update(Text(line(progress)))
     else:
         yield Announcements()
@@ -123,28 +128,34 @@ class Announcements:
 
 def line(progress: Progress) -> str:
     """The run in one line."""
-    silence = progress.silence  # another thread's word, which may change meanwhile
-    if silence is None or progress.stopping:
+    if progress.stopping:
         return state(progress)
-    silent = age(silence.since_ms, wall_clock_ms())
-    return f"{state(progress)} · no Kafka broker has answered for {silent}"
+    now_ms = wall_clock_ms()
+    lasting = [trouble.lasting(now_ms) for trouble in progress.troubles.values()]
+    return " · ".join([state(progress), *lasting])
 
 
 def state(progress: Progress) -> str:
     """What the run has done."""
     if progress.stopping:
-        stands = "before the first version" if progress.opened is None else "after one more version"
-        return f"stopping {stands}; Ctrl-C again stops at once"
+        waits = progress.troubles.keys() & {Kind.BROKER, Kind.STORE}
+        if progress.opened is None or waits:  # no version will come
+            return f"stopping {stands(progress.version)}"
+        return "stopping after one more version; Ctrl-C again stops at once"
     if progress.opened is None:
         mode = progress.mode
         return "starting Flink" + (f" in {mode.name} mode: {mode.why}" if mode else "")
     if progress.first_version_s is None:
-        return f"stream {progress.stream} is open at version {progress.opened}; waiting for events"
+        restarts = f" after {plural(progress.restarts, 'restart')}" if progress.restarts else ""
+        return (
+            f"stream {progress.stream} is open at version {progress.opened}; "
+            f"waiting for events{restarts}"
+        )
     parts = [
         f"version {progress.version}",
-        f"{count(progress.total.events)} events",
+        plural(progress.total.events, "event"),
         f"{count(round(progress.events_per_s))} events/s",
-        *(f"log-loss {name} {ratio(loss)}" for name, loss in progress.log_loss.items()),
+        *(f"{name} {value}" for name, value in errors(progress.total.prequential).items()),
     ]
     if progress.total.rejected:
         parts.append(f"{count(progress.total.rejected)} rejected")
@@ -153,14 +164,21 @@ def state(progress: Progress) -> str:
     return " · ".join(parts)
 
 
+def stands(version: int | None) -> str:
+    """Where a run that ends is."""
+    return "before its first version" if version is None else f"at version {version}"
+
+
 def last_line(summary: dict[str, Any]) -> str:
     """How the run ended."""
-    version = summary["version"]
-    stands = "before its first version" if version is None else f"at version {version}"
-    losses = "".join(
-        f", log-loss {name} {ratio(loss)}" for name, loss in summary["log_loss"].items()
+    losses = summary["log_loss"]
+    numbers = {name: error for name, error in summary["rmse"].items() if name not in losses}
+    quality = "".join(
+        f", {measure} {name} {ratio(error)}"
+        for measure, those in (("log-loss", losses), ("RMSE", numbers))
+        for name, error in those.items()
     )
     return (
-        f"{summary['ended']} {stands}: {count(summary['events'])} events in "
-        f"{count(summary['versions'])} versions, {count(summary['rejected'])} rejected{losses}"
+        f"{summary['ended']} {stands(summary['version'])}: {plural(summary['events'], 'event')} in "
+        f"{plural(summary['versions'], 'version')}, {count(summary['rejected'])} rejected{quality}"
     )

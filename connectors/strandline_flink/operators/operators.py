@@ -5,6 +5,7 @@ restart of the job: everything they hold is in the function object, made anew by
 """
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -24,6 +25,8 @@ from strandline_flink.operators import accounts, wire
 from strandline_flink.operators.handles import Handles
 from strandline_flink.operators.held import Held
 
+# Between what a failed worker held being gone and Flink knowing that it failed.
+WORKER_FAILS_S: Final = 2.0
 LOG: Final = logging.getLogger(__name__)
 
 
@@ -162,7 +165,7 @@ class Merge(_Operator):
             self._merger.add(wire.decode_delta(element))
             return ()
         if kind == wire.HELD:
-            self._merger.add(Held.take(wire.decode_held(element)))
+            self._merger.add(taken(wire.decode_held(element)))
             return ()
         assert kind == wire.CUT, kind
         return self._cut(self._merger, element)
@@ -183,6 +186,15 @@ class Merge(_Operator):
         checkpoint = wire.decode_cut(cut).checkpoint
         account = accounts.of_merger(self._stream, checkpoint, prepared, merger.times)
         return (wire.encode_account(account), answer)
+
+
+def taken(key: bytes) -> WorkerDelta:
+    """A delta that its worker holds. If that one has failed, its failure is the one to be told."""
+    try:
+        return Held.take(key)
+    except LookupError:
+        time.sleep(WORKER_FAILS_S)
+        raise
 
 
 class Join(_Operator):

@@ -26,7 +26,7 @@ def java_home() -> Path:
         found = "no Java that runs" if major is None else f"Java {major}"
         raise EnvironmentUnfit(
             f"JAVA_HOME is {named}: found {found} there, expected Java {JAVA_MIN} or later. "
-            "Point it at one, or unset it: a Java runtime was installed with strandline[flink]"
+            "Point it at one, or unset it: a Java runtime came with Strandline's extra `flink`"
         )
     return Path(named)
 

@@ -107,6 +107,15 @@ def test_predict_scores_each_line_with_its_version(folder: Path) -> None:
     assert old.splitlines()[0].endswith(b"version 2")
 
 
+def test_predict_answers_line_by_line(folder: Path) -> None:
+    first, second = SOUND.events(0, 2)
+    data = first + b"\n\n" + second + b"\n \r\n"
+    text = strandline("predict", folder / "store", data=data).stdout.decode().splitlines()
+    assert [bool(line) for line in text] == [True, False, True, False]
+    lines = strandline("predict", folder / "store", "--json", data=data).stdout.splitlines()
+    assert [json.loads(line) is None for line in lines] == [False, True, False, True]
+
+
 def test_predict_goes_on_after_an_event_that_cannot_be_decoded(folder: Path) -> None:
     data = b"[1\n" + SOUND.events(0, 1)[0] + b"\n"
     done = strandline("predict", folder / "store", "--json", data=data, code=2)
@@ -238,6 +247,50 @@ def test_fsck_finds_and_repairs(folder: Path, tmp_path: Path) -> None:
     lost = json.loads(strandline("fsck", store, "--repair", "--json", code=4).stdout)
     assert lost["damages"][0]["what"].startswith(f"delta {delta.stem}, named by version ")
     assert not lost["sound"]
+
+
+def test_compact_removes_all_rejected_events_when_no_version_is_kept(
+    folder: Path, tmp_path: Path
+) -> None:
+    store = four_versions(folder, tmp_path)
+    assert [file for file in store.glob("rejects/**/*") if file.is_file()]
+    done = document("compact", store, "--keep-versions", "0")
+    assert done["bases"] == [4]
+    assert not [file for file in store.glob("rejects/**/*") if file.is_file()]
+    assert document("fsck", store)["damages"] == []
+    assert b"version 4" in strandline("predict", store, data=SOUND.events(0, 1)[0]).stdout
+    learned = document(
+        *("learn", folder / "clicks.toml", "--input", folder / "events.ndjson", "--store", store)
+    )
+    assert learned["skipped"] > 0, "writers go on"
+
+
+def test_a_regression_shows_its_error(tmp_path: Path) -> None:
+    spec, store = tmp_path / "spec.toml", tmp_path / "store"
+    spec.write_text(
+        'name = "heat"\nlabel.path = "y"\nfeatures.x.kind = "number"\n[learners.sgd]\n'
+        'type = "sklearn"\nbits = 4\nestimator = {name = "SGDRegressor"}\n'
+    )
+    events = b"".join(b'{"x": %d, "y": %d}\n' % (n % 7, n % 7 + 1) for n in range(300))
+    arguments: list[str | Path] = ["learn", spec, "--input", "-", "--store", store]
+    assert b"sgd: RMSE " in strandline(*arguments, data=events).stdout
+    listed = document("log", store)["versions"][0]
+    assert listed["rmse"]["sgd"] > 0
+    assert listed["log_loss"]["sgd"] is None
+    lines = strandline("log", store).stdout.decode().splitlines()
+    assert lines[0].split() == ["version", "kind", "stream", "events", "RMSE", "rejected", "rows",
+                                "age"]  # fmt: skip
+    assert f"{listed['rmse']['sgd']:.4f}" in lines[1]
+    assert "RMSE" in strandline("show", store).stdout.decode()
+
+
+def test_words_of_the_tables_are_explained(folder: Path) -> None:
+    log = " ".join(strandline("log", "--help").stdout.decode().split())
+    assert "1.0 is right" in log
+    assert "rows of the model's tables" in log
+    show = " ".join(strandline("show", "--help").stdout.decode().split())
+    for word in ("open is the version", "seqs the number", "on is the version", "pending the seqs"):
+        assert word in show, word
 
 
 def test_compact_keeps_the_versions_it_is_told_to(folder: Path, tmp_path: Path) -> None:

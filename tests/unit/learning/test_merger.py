@@ -270,12 +270,12 @@ def test_a_committable_goes_on_where_the_stream_stands() -> None:
     job.epoch({0: clicks(5), 2: clicks(7)})
     (prepared,) = job.prepared
     entry = read_manifest(store, 1).streams["events"]
-    data = committable_from(prepared, entry, "events")
+    data = committable_from(prepared, entry.positions, "events")
     assert data.startswith(b'{"after":{"0":5,"1":0,"2":7},"before":{"0":0,"1":0},"body":{')
     assert b'"first":{"2":0}' in data
     ahead = structs.replace(entry, positions={"0": 5, "1": 0})
     with pytest.raises(Gap, match="partition 0: the store stands at 5, the epoch goes from 0 to 5"):
-        committable_from(prepared, ahead, "events")
+        committable_from(prepared, ahead.positions, "events")
 
 
 def test_the_replica_takes_up_what_readers_read() -> None:

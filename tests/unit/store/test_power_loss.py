@@ -68,7 +68,7 @@ def epoch(root: Path) -> int:
     store = PosixStore(root)
     store.stage("delta", b"a delta")
     store.stage("rejects", b"the rejects")
-    return commit(store, C1)
+    return commit(store, C1).version
 
 
 def check_whole_or_absent(root: Path) -> None:

@@ -8,7 +8,7 @@ final class Element {
     private Element() {}
 
     static byte[] of(char kind, ObjectNode content) {
-        return Json.ascii(kind + Json.render(content));
+        return (kind + content.toString()).getBytes(StandardCharsets.UTF_8);
     }
 
     static ObjectNode content(byte[] element) {

@@ -40,8 +40,9 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
 
     private final JobSettings settings;
 
-    private transient Opens.Key key;
-    private transient Opens.Found open;
+    private transient Long restored;
+    private transient StreamCalls store;
+    private transient StreamCalls.Open open;
     private transient boolean started;
     private transient boolean ended;
     private transient TreeMap<Integer, long[]> moves;
@@ -64,26 +65,34 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
                         == task.getIndexOfThisSubtask())
                 .boxed()
                 .toList());
-        key = context.getRestoredCheckpointId().isPresent()
-                ? settings.restoredKey(context.getRestoredCheckpointId().getAsLong())
-                : settings.freshKey();
+        restored = context.getRestoredCheckpointId().isPresent()
+                ? context.getRestoredCheckpointId().getAsLong()
+                : null;
+        store = new StreamCalls(settings);
     }
 
     @Override
     public void open() throws Exception {
         super.open();
         moves = new TreeMap<>();
-        Store store = key.restored() == null
-                ? SharedStore.open(settings.storeUrl(), "a TaskManager")
-                : Store.open(settings.storeUrl());
-        open = Retry.untilThere(key.toString(), POLL_MS,
-                        () -> Opens.find(store, settings.stream(), key))
-                .requireInForce(settings.stream());
+        if (restored == null) {
+            Retry.untilSeen(store, settings, "a TaskManager");
+        }
+        open = Retry.untilThere("the open of " + settings.submission(), POLL_MS,
+                () -> store.findOpen(restored));
         LOGGER.info("open stream={} run={} version={} worker={}", settings.stream(),
-                open.entry().run(), open.version(),
+                open.run(), open.version(),
                 getRuntimeContext().getTaskInfo().getIndexOfThisSubtask());
         ProcessingTimeService timers = getProcessingTimeService();
         timers.registerTimer(timers.getCurrentProcessingTime() + START_MS, now -> start());
+    }
+
+    @Override
+    public void close() throws Exception {
+        if (store != null) {
+            store.close();
+        }
+        super.close();
     }
 
     @Override
@@ -123,7 +132,7 @@ public final class EpochMarker extends AbstractStreamOperator<byte[]>
         }
         started = true;
         ObjectNode start = Json.object();
-        start.put("run", open.entry().run());
+        start.put("run", open.run());
         start.put("version", open.version());
         start.put("worker", getRuntimeContext().getTaskInfo().getIndexOfThisSubtask());
         start.put("workers", getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks());

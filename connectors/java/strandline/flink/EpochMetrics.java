@@ -25,12 +25,15 @@ final class EpochMetrics {
     private final MetricGroup group;
     private final Map<String, Counter> counters = new HashMap<>();
     private final Map<String, AtomicLong> gauges = new HashMap<>(); // read by reporters' threads
+    private volatile long takenNs = System.nanoTime();
 
     EpochMetrics(MetricGroup group) {
         this.group = group.addGroup(GROUP);
+        this.group.gauge("since_epoch_ms", () -> (System.nanoTime() - takenNs) / 1_000_000);
     }
 
     void take(ObjectNode account) {
+        takenNs = System.nanoTime();
         StringBuilder line = new StringBuilder(Json.text(account, "operator"));
         append(Json.get(account, "of"), line);
         for (Map.Entry<String, JsonNode> count : append(account.get("counts"), line)) {

@@ -13,15 +13,19 @@ import org.apache.flink.runtime.execution.SuppressRestartsException;
 final class Fatal extends Exception {
     private static final long serialVersionUID = 1L;
 
+    private final String code;
+
     private Fatal(String code, String message) {
         super("STRANDLINE[" + code + "] " + message);
+        this.code = code;
     }
 
     static SuppressRestartsException because(String code, String message) {
         return new SuppressRestartsException(new Fatal(code, message));
     }
 
-    static SuppressRestartsException damaged(String message) {
-        return because("store_damaged", message);
+    /** Whether it says that files of the store are not what they were. */
+    static boolean isDamage(SuppressRestartsException end) {
+        return end.getCause() instanceof Fatal fatal && fatal.code.equals("store_damaged");
     }
 }

@@ -11,6 +11,8 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteB
 /**
  * What a job's client tells its Java parts. Travels inside the job graph.
  *
+ * @param python the job's Python, as every machine of the job has it: what starts store agents
+ * @param release of Strandline, which the client has
  * @param storeUrl the store's folder, as every machine of the job sees it
  * @param stream the stream's name in the store
  * @param submission the uuid, 32 hexadecimal digits, that the client made for this submission
@@ -25,6 +27,8 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteB
  *     second stream
  */
 public record JobSettings(
+        String python,
+        String release,
         String storeUrl,
         String stream,
         String submission,
@@ -53,12 +57,8 @@ public record JobSettings(
         oneStream = List.copyOf(oneStream);
     }
 
-    Opens.Key freshKey() {
-        return new Opens.Key(submission, null);
-    }
-
-    Opens.Key restoredKey(long checkpoint) {
-        return new Opens.Key(submission, checkpoint);
+    StoreAgent.Address agent() {
+        return new StoreAgent.Address(python, storeUrl, release);
     }
 
     /**

@@ -16,15 +16,17 @@ import org.slf4j.LoggerFactory;
 final class ModelStoreCommitter implements Committer<Committable> {
     private static final Logger LOG = LoggerFactory.getLogger(ModelStoreCommitter.class);
 
-    private final Store store;
+    private final JobSettings settings;
+    private final StreamCalls store;
     private final EpochMetrics metrics;
-    private final OptionalLong restored;
+    private final Long restored;
 
     /** @param restored the checkpoint restored from, if any */
-    ModelStoreCommitter(Store store, EpochMetrics metrics, OptionalLong restored) {
-        this.store = store;
+    ModelStoreCommitter(JobSettings settings, EpochMetrics metrics, OptionalLong restored) {
+        this.settings = settings;
+        this.store = new StreamCalls(settings);
         this.metrics = metrics;
-        this.restored = restored;
+        this.restored = restored.isPresent() ? restored.getAsLong() : null;
     }
 
     @Override
@@ -33,39 +35,37 @@ final class ModelStoreCommitter implements Committer<Committable> {
         for (CommitRequest<Committable> request : requests) {
             Committable wanted = request.getCommittable();
             long begunNs = System.nanoTime();
-            // What this attempt staged has been durable all along, and Java's SHA-256 takes longer
-            // than learning a tenth of the epoch. What an earlier attempt left is read again.
-            Commit.Committed committed =
-                    Commit.commit(store, wanted, wanted.mayBeOlderThan(restored));
+            StreamCalls.Committed committed =
+                    Retry.untilCertain("commit", () -> store.commit(wanted, restored));
             if (committed.mine()) {
                 LOG.info("committed_before stream={} run={} version={}",
-                        wanted.stream(), wanted.run(), committed.version());
+                        settings.stream(), wanted.run(), committed.version());
                 request.signalAlreadyCommitted();
             } else {
                 long commitMs = (System.nanoTime() - begunNs) / 1_000_000;
-                metrics.take(account(wanted, committed.version(), commitMs));
+                metrics.take(account(wanted, committed, commitMs));
             }
         }
     }
 
     @Override
     public void close() {
-        // Every call opened and closed its own files.
+        store.close();
     }
 
-    private static ObjectNode account(Committable committed, long version, long commitMs) {
-        ObjectNode body = Json.parse(committed.body());
+    private ObjectNode account(
+            Committable wanted, StreamCalls.Committed committed, long commitMs) {
         ObjectNode account = Json.object();
         account.put("operator", "commit");
-        account.putObject("of").put("stream", committed.stream()).put("run", committed.run());
-        account.putObject("counts").put("versions", 1).setAll((ObjectNode) body.get("counts"));
+        account.putObject("of").put("stream", settings.stream()).put("run", wanted.run());
+        account.putObject("counts").put("versions", 1).setAll(committed.counts());
         ObjectNode gauges = account.putObject("gauges");
-        gauges.put("version", version);
-        gauges.set("epoch", body.get("checkpoint"));
+        gauges.put("version", committed.version());
+        gauges.put("epoch", committed.checkpoint());
         gauges.put("commit_ms", commitMs);
-        long newestEventMs = body.get("event_time_ms").get(1).longValue();
-        if (newestEventMs > 0) { // a topic may carry no times
-            gauges.put("freshness_ms", Math.max(0, System.currentTimeMillis() - newestEventMs));
+        if (committed.newestEventMs() > 0) { // a topic may carry no times
+            gauges.put("freshness_ms",
+                    Math.max(0, System.currentTimeMillis() - committed.newestEventMs()));
         }
         return account;
     }

@@ -50,7 +50,7 @@ public final class ModelStoreSink
     @Override
     public Committer<Committable> createCommitter(CommitterInitContext context) {
         return new ModelStoreCommitter(
-                Store.open(settings.storeUrl()),
+                settings,
                 new EpochMetrics(context.metricGroup()),
                 context.getRestoredCheckpointId());
     }

@@ -9,8 +9,6 @@ import java.util.TreeMap;
 import org.apache.flink.api.connector.sink2.CommittingSinkWriter;
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The one authority on a stream's positions while a job runs: makes a committable of each epoch and
@@ -19,20 +17,39 @@ import org.slf4j.LoggerFactory;
 final class ModelStoreWriter
         implements StatefulSinkWriter<byte[], WriterState>,
                 CommittingSinkWriter<byte[], Committable> {
-    private static final Logger LOG = LoggerFactory.getLogger(ModelStoreWriter.class);
     private static final long POLL_MS = 50;
 
     private final JobSettings settings;
-    private final Store store;
+    private final StreamCalls store;
+    private final SupersededCheck check;
     private final List<Committable> epochs = new ArrayList<>();
-    private long head;
-    private Opens.Found open;
+    private StreamCalls.Open open;
     private String run;
     private TreeMap<Integer, Long> positions;
 
     private ModelStoreWriter(JobSettings settings) {
         this.settings = settings;
-        this.store = Store.open(settings.storeUrl());
+        this.store = new StreamCalls(settings);
+        this.check = new SupersededCheck(store);
+    }
+
+    private ModelStoreWriter(JobSettings settings, long checkpoint, WriterState state)
+            throws IOException {
+        this(settings);
+        try {
+            TopicSource.requireSameAtFirstRestore(settings, store);
+            open = Retry.untilAnswered("open of " + settings.stream(),
+                    () -> store.open(state.run(), checkpoint, state.positions(), null));
+            run = state.run();
+            positions = state.positions();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw (IOException) new InterruptedIOException("interrupted").initCause(e);
+        } finally {
+            if (open == null) {
+                close();
+            }
+        }
     }
 
     /** A fresh start: run and positions are the open's, looked up at the first element. */
@@ -52,30 +69,7 @@ final class ModelStoreWriter
                     + " states of the sink's writer, expected 1; start again without it: the job"
                     + " goes on from the store's head");
         }
-        WriterState state = recovered.iterator().next();
-        ModelStoreWriter writer = new ModelStoreWriter(settings);
-        try {
-            TopicSource.requireSameAtFirstRestore(settings, writer.store);
-            writer.open = Opens.findOrAppend(
-                    writer.store,
-                    settings.stream(),
-                    settings.restoredKey(checkpoint),
-                    (head, now) -> new Opens.Opening(
-                            settings.stream(),
-                            state.run(),
-                            settings.restoredKey(checkpoint),
-                            state.positions(),
-                            now == null ? new TreeMap<>() : now.source(),
-                            System.currentTimeMillis(),
-                            settings.takeover(),
-                            settings.topicAgain(),
-                            settings.oneStream()));
-            writer.run = state.run();
-            writer.positions = state.positions();
-        } catch (InterruptedException e) {
-            throw interrupted(e);
-        }
-        return writer;
+        return new ModelStoreWriter(settings, checkpoint, recovered.iterator().next());
     }
 
     @Override
@@ -110,19 +104,19 @@ final class ModelStoreWriter
 
     @Override
     public void close() {
-        // Holds nothing open.
+        check.close();
+        store.close();
     }
 
     private void prepared(Prepared prepared) throws InterruptedException {
         if (open == null) {
-            open = Retry.untilThere(settings.freshKey().toString(), POLL_MS,
-                            () -> Opens.find(store, settings.stream(), settings.freshKey()))
-                    .requireInForce(settings.stream());
-            run = open.entry().run();
-            positions = open.entry().positions();
+            open = Retry.untilThere("the open of " + settings.submission(), POLL_MS,
+                    () -> store.findOpen(null));
+            run = open.run();
+            positions = open.positions();
         }
         if (prepared.moves().isEmpty()) {
-            endIfSuperseded();
+            check.next(run, open.version());
             return;
         }
         if (!prepared.run().equals(run) || prepared.start() != open.version()) {
@@ -131,12 +125,9 @@ final class ModelStoreWriter
                     + " from version " + open.version());
         }
         TreeMap<Integer, Long> after = new TreeMap<>(positions);
-        TreeMap<Integer, Long> first = new TreeMap<>();
         for (Prepared.Move move : prepared.moves()) {
             Long stood = after.put(move.partition(), move.to());
-            if (stood == null) {
-                first.put(move.partition(), move.from());
-            } else if (stood != move.from()) {
+            if (stood != null && stood != move.from()) {
                 throw Fatal.because("gap", String.format(
                         "stream %s: partition %d stood at %d, but the epoch read [%d, %d); nothing"
                                 + " of it was committed. Start again without a savepoint: the job"
@@ -145,29 +136,7 @@ final class ModelStoreWriter
                         positions));
             }
         }
-        epochs.add(Committable.render(settings.stream(), run, positions, after, first, prepared));
+        epochs.add(new Committable(run, positions, prepared.text()));
         positions = after;
-    }
-
-    /** A stream without events has no commit that would be refused: its job looks here. */
-    private void endIfSuperseded() {
-        try {
-            long newest = store.head(Math.max(head, open.version()));
-            if (newest == head) {
-                return;
-            }
-            StreamEntry now = store.read(newest).streams().get(settings.stream());
-            if (now == null || !now.run().equals(run)) {
-                throw Commit.superseded(newest, settings.stream(), now, run);
-            }
-            head = newest;
-        } catch (IOException e) {
-            LOG.warn("the store did not answer, looking again at the next checkpoint", e);
-        }
-    }
-
-    private static IOException interrupted(InterruptedException cause) {
-        Thread.currentThread().interrupt();
-        return (IOException) new InterruptedIOException("interrupted").initCause(cause);
     }
 }

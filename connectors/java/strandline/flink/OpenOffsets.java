@@ -42,13 +42,13 @@ final class OpenOffsets implements OffsetsInitializer {
     @Override
     public Map<TopicPartition, Long> getPartitionOffsets(
             Collection<TopicPartition> partitions, PartitionOffsetsRetriever log) {
-        try {
-            Opens.Found open = restored ? await() : append(partitions, log);
+        try (StreamCalls store = new StreamCalls(settings)) {
+            StreamCalls.Open open = restored ? await(store) : append(store, partitions, log);
             LOG.info("start stream={} run={} version={} positions={}", settings.stream(),
-                    open.entry().run(), open.version(), open.entry().positions());
+                    open.run(), open.version(), open.positions());
             Map<TopicPartition, Long> offsets = new HashMap<>();
             for (TopicPartition partition : partitions) {
-                Long position = open.entry().positions().get(partition.partition());
+                Long position = open.positions().get(partition.partition());
                 offsets.put(partition,
                         position == null ? KafkaPartitionSplit.EARLIEST_OFFSET : position);
             }
@@ -65,38 +65,38 @@ final class OpenOffsets implements OffsetsInitializer {
         return OffsetResetStrategy.NONE;
     }
 
-    private Opens.Found await() throws InterruptedException {
-        Store store = Store.open(settings.storeUrl());
-        return Retry.untilThere("an open of submission " + settings.submission(), POLL_MS,
-                        () -> Opens.newestOf(store, settings.stream(), settings.submission()))
-                .requireInForce(settings.stream());
+    private StreamCalls.Open await(StreamCalls store) throws InterruptedException {
+        return Retry.untilThere(
+                "an open of submission " + settings.submission(), POLL_MS, store::newestOpen);
     }
 
-    private Opens.Found append(Collection<TopicPartition> partitions, PartitionOffsetsRetriever log)
+    private StreamCalls.Open append(
+            StreamCalls store, Collection<TopicPartition> partitions, PartitionOffsetsRetriever log)
             throws InterruptedException {
         TreeMap<String, String> source = TopicSource.of(settings);
-        return Opens.findOrAppend(
-                SharedStore.open(settings.storeUrl(), "the JobManager"),
-                settings.stream(),
-                settings.freshKey(),
-                (head, now) -> {
-                    // Asked after head was read: another run's job may still move both on.
-                    var first = offsets(log.beginningOffsets(partitions), offset -> offset);
-                    var end = offsets(log.endOffsets(partitions), offset -> offset);
-                    TreeMap<Integer, Long> positions = now == null
-                            ? newStream(partitions, log, first, end)
-                            : knownStream(head, now, source, first, end);
-                    return new Opens.Opening(
-                            settings.stream(),
-                            settings.submission(),
-                            settings.freshKey(),
-                            positions,
-                            source,
-                            System.currentTimeMillis(),
-                            settings.takeover(),
-                            settings.topicAgain(),
-                            settings.oneStream());
-                });
+        Retry.untilSeen(store, settings, "the JobManager");
+        boolean stands = Retry.untilAnswered("open of " + settings.stream(),
+                () -> store.findOpen(null)) != null;
+        TreeMap<Integer, Long> positions =
+                stands ? new TreeMap<>() : startOf(store, source, partitions, log);
+        return Retry.untilAnswered("open of " + settings.stream(),
+                () -> store.open(settings.submission(), null, positions, source));
+    }
+
+    /** Where partitions start; those that the store knows are checked against the topic. */
+    private TreeMap<Integer, Long> startOf(
+            StreamCalls store,
+            TreeMap<String, String> source,
+            Collection<TopicPartition> partitions,
+            PartitionOffsetsRetriever log)
+            throws InterruptedException {
+        StreamCalls.Stand now = Retry.untilAnswered("head", store::look);
+        // Asked after head was read: another run's job may still move both on.
+        var first = offsets(log.beginningOffsets(partitions), offset -> offset);
+        var end = offsets(log.endOffsets(partitions), offset -> offset);
+        return now.isKnown()
+                ? knownStream(now, source, first, end)
+                : newStream(partitions, log, first, end);
     }
 
     private TreeMap<Integer, Long> newStream(
@@ -119,12 +119,11 @@ final class OpenOffsets implements OffsetsInitializer {
     }
 
     private TreeMap<Integer, Long> knownStream(
-            long head,
-            StreamEntry now,
+            StreamCalls.Stand now,
             TreeMap<String, String> source,
             Map<Integer, Long> first,
             Map<Integer, Long> end) {
-        TopicSource.requireSame(settings, head, now, source);
+        TopicSource.requireSame(settings, now, source);
         TreeSet<Integer> missing = new TreeSet<>(now.positions().keySet());
         missing.removeAll(first.keySet());
         if (!missing.isEmpty()) {
@@ -132,7 +131,7 @@ final class OpenOffsets implements OffsetsInitializer {
                     "stream %s: version %d holds events of the partitions %s, but topic %s has only"
                             + " %s; a topic does not lose partitions, so check bootstrap.servers"
                             + " and the topic's name",
-                    settings.stream(), head, missing, settings.topic(),
+                    settings.stream(), now.head(), missing, settings.topic(),
                     new TreeSet<>(first.keySet())));
         }
         now.positions().forEach((partition, position) -> {
@@ -142,7 +141,7 @@ final class OpenOffsets implements OffsetsInitializer {
                                 + " starts at %d: %d offsets passed its retention unread. To go on"
                                 + " without them, start a new store; then give the topic a longer"
                                 + " retention",
-                        settings.stream(), head, position, settings.topic(), partition,
+                        settings.stream(), now.head(), position, settings.topic(), partition,
                         first.get(partition), first.get(partition) - position));
             }
             if (end.get(partition) < position) {
@@ -150,7 +149,7 @@ final class OpenOffsets implements OffsetsInitializer {
                         "stream %s: version %d goes on at offset %d of %s-%d, but the topic ends at"
                                 + " %d: its log was cut off or restored from an older copy. Start a"
                                 + " new store, or bring the topic's events back",
-                        settings.stream(), head, position, settings.topic(), partition,
+                        settings.stream(), now.head(), position, settings.topic(), partition,
                         end.get(partition)));
             }
         });

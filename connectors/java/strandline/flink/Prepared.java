@@ -3,26 +3,20 @@ package strandline.flink;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.TreeMap;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 
 /**
  * What the merger says about an epoch whose files are staged and durable.
  *
- * <p>On the wire: {@code 'P'}, a line of JSON with everything but the body, then the body's text.
- * So the text that becomes part of a version passes through Java without being read.
+ * <p>On the wire: {@code 'P'}, a line of JSON, then the body of the version to be, which Java does
+ * not read.
  *
  * @param start version of the START that the workers and the merger stand on
  * @param moves what was read; empty: there is nothing to commit
+ * @param text the whole of it but the {@code 'P'}, for the commit
  */
-record Prepared(
-        String run,
-        long start,
-        List<Move> moves,
-        TreeMap<Integer, Long> seqs,
-        long timeMs,
-        String body) {
+record Prepared(String run, long start, List<Move> moves, String text) {
 
     /** Events [from, to) of one partition. */
     record Move(int partition, long from, long to) {}
@@ -45,8 +39,6 @@ record Prepared(
                 Json.text(header, "run"),
                 Json.integer(header, "start"),
                 List.copyOf(moves),
-                Json.numbers(header, "seqs"),
-                Json.integer(header, "time_ms"),
-                text.substring(newline + 1));
+                text);
     }
 }

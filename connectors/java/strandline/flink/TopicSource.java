@@ -33,19 +33,19 @@ final class TopicSource {
 
     /** Ends the job if what {@code head} says of the stream was not read from this source. */
     static void requireSame(
-            JobSettings settings, long head, StreamEntry now, TreeMap<String, String> source) {
+            JobSettings settings, StreamCalls.Stand now, TreeMap<String, String> source) {
         if (!fromKafka(now)) {
             throw Fatal.because("stream_unfit", String.format(
                     "stream %s: at version %d it is fed from %s, not from Kafka, and its positions"
                             + " mean nothing there; choose another name with --stream",
-                    settings.stream(), head, now.source()));
+                    settings.stream(), now.head(), now.source()));
         }
         if (!now.source().equals(source)) {
             throw Fatal.because("recreated", String.format(
                     "stream %s: version %d has read %s, but now there is %s; a topic that was"
                             + " created anew has other events under the same offsets. Read it as"
                             + " another stream with --stream, or start a new store",
-                    settings.stream(), head, now.source(), source));
+                    settings.stream(), now.head(), now.source(), source));
         }
     }
 
@@ -53,18 +53,17 @@ final class TopicSource {
      * The same when a submission restores for the first time: its savepoint may be older than the
      * topic. A failover asks Kafka nothing.
      */
-    static void requireSameAtFirstRestore(JobSettings settings, Store store)
+    static void requireSameAtFirstRestore(JobSettings settings, StreamCalls store)
             throws InterruptedException {
-        boolean first = Retry.untilAnswered("opens of " + settings.stream(), () ->
-                Opens.newestOf(store, settings.stream(), settings.submission()) == null);
-        Manifest head = Retry.untilAnswered("head", () -> store.read(store.head(0)));
-        StreamEntry now = head.streams().get(settings.stream());
-        if (first && now != null && fromKafka(now)) {
-            requireSame(settings, head.version(), now, of(settings));
+        boolean first = Retry.untilAnswered("opens of " + settings.stream(), store::newestOpen)
+                == null;
+        StreamCalls.Stand now = Retry.untilAnswered("head", store::look);
+        if (first && now.isKnown() && fromKafka(now)) {
+            requireSame(settings, now, of(settings));
         }
     }
 
-    private static boolean fromKafka(StreamEntry entry) {
-        return entry.source().containsKey("topic_id");
+    private static boolean fromKafka(StreamCalls.Stand stand) {
+        return stand.source().containsKey("topic_id");
     }
 }

@@ -16,9 +16,9 @@ final class WriterStateSerializer implements SimpleVersionedSerializer<WriterSta
     @Override
     public byte[] serialize(WriterState state) {
         ObjectNode node = Json.object();
-        node.set("positions", Json.numbers(state.positions()));
+        node.set("positions", Json.positions(state.positions()));
         node.put("run", state.run());
-        return Json.ascii(Json.render(node));
+        return Json.bytes(node);
     }
 
     @Override
@@ -26,7 +26,7 @@ final class WriterStateSerializer implements SimpleVersionedSerializer<WriterSta
         return switch (version) {
             case 1 -> {
                 ObjectNode node = Json.parse(bytes);
-                yield new WriterState(Json.text(node, "run"), Json.numbers(node, "positions"));
+                yield new WriterState(Json.text(node, "run"), Json.positions(node, "positions"));
             }
             default -> throw Fatal.because("refused",
                     "the savepoint's writer state has version " + version + ", this release reads "

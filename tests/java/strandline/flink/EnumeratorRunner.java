@@ -45,18 +45,18 @@ public final class EnumeratorRunner {
                 "bootstrap.servers", args[2],
                 "request.timeout.ms", timeoutMs,
                 "default.api.timeout.ms", timeoutMs);
-        JobSettings settings = new JobSettings(args[1], "events", args[4], from, false, false,
-                properties, args[3], false, List.of());
+        JobSettings settings = TestSettings.of(
+                args[1], args[4], from, properties, args[3], List.of());
         try {
             if (undiscovered) {
                 undiscovered(settings);
             } else {
-                restored(settings, HexFormat.of().parseHex(args[5]), Json.ascii(args[6]));
+                restored(settings, HexFormat.of().parseHex(args[5]), args[6].getBytes(StandardCharsets.UTF_8));
             }
         } catch (SuppressRestartsException e) {
             ObjectNode fatal = Json.object();
             fatal.put("fatal", e.getCause().getMessage());
-            OUT.println(Json.render(fatal));
+            OUT.println(fatal);
         }
     }
 
@@ -73,8 +73,8 @@ public final class EnumeratorRunner {
             withheld.run();
             ObjectNode answer = Json.object();
             answer.put("state", HexFormat.of().formatHex(state));
-            answer.set("offsets", Json.numbers(coordinator.assigned));
-            OUT.println(Json.render(answer));
+            answer.set("offsets", Json.positions(coordinator.assigned));
+            OUT.println(answer);
         }
     }
 
@@ -93,7 +93,7 @@ public final class EnumeratorRunner {
             restored.start();
             coordinator.step().run();
             coordinator.step().run();
-            OUT.println(Json.render(Json.numbers(coordinator.assigned)));
+            OUT.println(Json.positions(coordinator.assigned));
         }
     }
 

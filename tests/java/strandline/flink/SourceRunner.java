@@ -73,7 +73,7 @@ public final class SourceRunner {
         } catch (SuppressRestartsException e) {
             ObjectNode fatal = Json.object();
             fatal.put("fatal", e.getCause().getMessage());
-            OUT.println(Json.render(fatal));
+            OUT.println(fatal);
         }
     }
 
@@ -85,9 +85,7 @@ public final class SourceRunner {
             String from,
             List<String> oneStream) {
         Map<String, String> properties = Map.of("bootstrap.servers", bootstrap);
-        return new JobSettings(
-                store, "events", submission, from, false, false, properties, topic, false,
-                oneStream);
+        return TestSettings.of(store, submission, from, properties, topic, oneStream);
     }
 
     /** Prints the offsets that a job would start at. */
@@ -102,7 +100,7 @@ public final class SourceRunner {
             new OpenOffsets(settings, false)
                     .getPartitionOffsets(partitions, new PartitionOffsetsRetrieverImpl(admin, null))
                     .forEach((partition, offset) -> offsets.put(partition.partition(), offset));
-            OUT.println(Json.render(Json.numbers(offsets)));
+            OUT.println(Json.positions(offsets));
         }
     }
 

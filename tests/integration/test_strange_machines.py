@@ -1,0 +1,153 @@
+"""Runs on machines that are not like a developer's: each ends well, exactly, or says why not."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+
+from strandline_flink.dev.broker import Broker
+from strandline_flink.jars.cache import cache_dir
+from tests.integration.harness import Run, check_exact, produce
+from tests.streams import clicks
+
+pytestmark = pytest.mark.timeout(300)
+ROOT = Path(__file__).parents[2]
+NOBODY = "54321"  # has no entry in the user database
+
+
+def mounts_can_be_made() -> bool:
+    """Whether a mount namespace of our own is allowed here."""
+    return (
+        os.getuid() == 0 and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0
+    )
+
+
+needs_mounts = pytest.mark.skipif(
+    not mounts_can_be_made(), reason="mount namespaces need root and the right to mount"
+)
+
+
+def in_mounts(commands: str, *then: str) -> list[str]:
+    """What a run is started with to see these mounts, and nobody else to see them."""
+    script = f'set -e\nmount --make-rprivate /\n{commands}\nexec "$@"'
+    return ["unshare", "-m", "sh", "-c", script, "sh", *then]
+
+
+def learned(broker: Broker, topic: str, folder: Path, prefix: Sequence[str], *options: str) -> Run:
+    """A bounded run that is started with `prefix` learns a topic exactly."""
+    broker.create_topic(topic, 1)
+    produce(broker, topic, clicks(300), partitions=1)
+    run = Run(broker.bootstrap, topic, folder, "--bounded", *options)
+    run.prefix = list(prefix)
+    with run:
+        assert run.summary()["events"] == 300
+    check_exact(broker, topic, run.store_url)
+    return run
+
+
+def test_bare_environment_where_another_python_comes_first(broker: Broker, tmp_path: Path) -> None:
+    """Thread mode loads the first `python3` on PATH into the JVM: its modules are not ours."""
+    other = tmp_path / "bin"
+    other.mkdir()
+    (other / "python3").symlink_to("/usr/bin/python3")
+    bare = ["env", "-i", f"HOME={Path.home()}", f"PATH={other}:/usr/bin:/bin"]
+    bare += [f"STRANDLINE_CACHE={cache_dir()}"]
+    learned(broker, "bare-environment", tmp_path, bare, "--mode=thread")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("locale", "mode"), [("POSIX", "thread"), ("C", "process")])
+def test_store_with_an_accent_in_a_locale_without(
+    locale: str, mode: str, broker: Broker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mod\u00e8les"
+    folder.mkdir()
+    prefix = ["env", "-u", "LANG", f"LC_ALL={locale}"]
+    learned(broker, f"locale-{locale.lower()}", folder, prefix, f"--mode={mode}")
+
+
+@pytest.mark.long
+def test_proxy_that_nobody_runs(broker: Broker, tmp_path: Path) -> None:
+    """Process mode speaks gRPC to this machine, and gRPC asks `http_proxy`, too."""
+    nowhere = "http://127.0.0.1:1"
+    prefix = [
+        "env",
+        "-u",
+        "no_proxy",
+        *(f"{name}={nowhere}" for name in ("http_proxy", "HTTP_PROXY")),
+    ]
+    learned(broker, "proxy", tmp_path, prefix, "--mode=process")
+
+
+@pytest.mark.long
+@needs_mounts
+def test_temporary_folder_is_mounted_noexec(broker: Broker, tmp_path: Path) -> None:
+    """Java's libraries for zstd and snappy are unpacked there and loaded."""
+    noexec = tmp_path / "noexec"
+    noexec.mkdir()
+    broker.create_topic("noexec", 1)
+    for codec in ("zstd", "snappy"):
+        producer = KafkaProducer(bootstrap_servers=broker.bootstrap, compression_type=codec)
+        for event in clicks(200):
+            producer.send("noexec", value=event)
+        producer.close()
+    run = Run(broker.bootstrap, "noexec", tmp_path, "--bounded")
+    mount = f"mount -t tmpfs -o noexec tmpfs {noexec}"
+    run.prefix = in_mounts(mount, "env", f"TMPDIR={noexec}")
+    with run:
+        assert run.summary()["events"] == 400
+    check_exact(broker, "noexec", run.store_url)
+
+
+@pytest.mark.long
+@needs_mounts
+@pytest.mark.parametrize("home", ["-uHOME", "HOME=/"])
+def test_unknown_user_on_a_read_only_installation_without_a_home(
+    home: str, broker: Broker, tmp_path: Path
+) -> None:
+    """As in a container: the working folder is /, and only the store's folder can be written."""
+    open_to_all = tmp_path / "open"
+    for folder in (open_to_all, open_to_all / "kernels", open_to_all / "tmp"):
+        folder.mkdir()
+        folder.chmod(0o777)
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    tmp_path.chmod(0o755)
+    mounts = [
+        *readable(Path(sys.base_prefix), tmp_path / "python"),
+        *readable(cache_dir(), tmp_path / "cache", keep=False),
+    ]
+    mounts += [f"mount --bind {ROOT} {ROOT}", f"mount -o remount,ro,bind {ROOT}", "cd /"]
+    user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    variables = [
+        "env",
+        home,
+        f"STRANDLINE_CACHE={tmp_path / 'cache'}",
+        f"TMPDIR={open_to_all / 'tmp'}",
+    ]
+    variables += [f"NUMBA_CACHE_DIR={open_to_all / 'kernels'}"]
+    before = set(Path("/").iterdir())
+    run = learned(
+        broker, f"nobody{len(home)}", open_to_all, in_mounts("\n".join(mounts), *user, *variables)
+    )
+    assert Path(run.store_url).stat().st_uid == int(NOBODY)
+    assert set(Path("/").iterdir()) == before, "no folder that is named like a home"
+
+
+def readable(folder: Path, hold: Path, *, keep: bool = True) -> list[str]:
+    """Commands that show a folder to all users: at `hold`, and where it is if `keep`.
+
+    What others may not enter above it is covered by an empty folder.
+    """
+    hold.mkdir()
+    shown = [f"mount --bind {folder} {hold}"]
+    closed = [above for above in reversed(folder.parents) if not above.stat().st_mode & 0o001]
+    if keep and closed:
+        shown += [f"mount -t tmpfs -o mode=755 tmpfs {closed[0]}", f"mkdir -p {folder}"]
+        shown += [f"mount --bind {hold} {folder}"]
+    return shown
