@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements"
 PYTHONS = ((3, 11), (3, 12))
-WARM_UP = "from strandline.learners.loading import warm_up; warm_up()"
 DISK_BYTES = 3_000_000_000
 DOWNLOAD_MB = {"run": 660, "dev": 775}
 EXIT_ENVIRONMENT_UNFIT = 3
@@ -157,7 +156,7 @@ def install(wanted):
         ("Strandline itself", [*uv, "--quiet", "--no-deps", "--editable", str(ROOT)]),
         ("the locked jars", [python, "-m", "strandline_flink.jars"]),
         # Kept on disk: no run's first event waits for a compiler.
-        ("the kernels' machine code", [python, "-c", WARM_UP]),
+        ("the kernels' machine code", [python, "-m", "strandline.cli", "warm"]),
     ]
     for number, (name, command) in enumerate(steps, 1):
         print("setup: {}/{} {}".format(number, len(steps), name), flush=True)

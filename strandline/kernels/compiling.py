@@ -59,6 +59,8 @@ class KernelCache(_Cache):  # type: ignore[misc]
         for folder in self._folders():
             try:
                 found = _FolderCache(self._function, folder).load_overload(sig, target_context)
+            except OSError:  # not ours to read
+                continue
             except Exception as error:  # noqa: BLE001  whatever damaged code raises
                 _log.warning("compiled code in %s is damaged and made anew: %r", folder, error)
                 continue

@@ -1,9 +1,11 @@
-"""exp and 2^x with the same bits on every machine, as `logarithm` has its functions.
+"""2^x and the logistic function with the same bits on every machine, as `logarithm` has its own.
 
-fdlibm's formula (Sun Microsystems, 1993; Remez polynomial of degree 5 in r^2), without branches.
-They are within one unit in the last place.
+x is split into k / 128 and a rest: 2^(k / 128) comes from a table, and e^rest from its series. That
+is strict float64 arithmetic without branches, within one unit in the last place.
 """
 
+import math
+from decimal import Decimal, localcontext
 from typing import Final
 
 import numpy as np
@@ -13,16 +15,30 @@ from numpy.typing import NDArray
 from strandline.kernels.compiling import kernel
 from strandline.kernels.memory import bits_of, float_of
 
+_PARTS: Final = 128
+
+
+def _powers() -> tuple[list[float], list[float]]:
+    """Return 2^(k / 128), rounded, and what is missing, as a share of it."""
+    with localcontext() as context:
+        context.prec = 50
+        exact = [Decimal(2) ** (Decimal(k) / _PARTS) for k in range(_PARTS)]
+        rounded = [float(power) for power in exact]
+        missing = [
+            float(power / Decimal(near) - 1) for power, near in zip(exact, rounded, strict=True)
+        ]
+    return rounded, missing
+
+
+_POWER, _MISSING = map(np.array, _powers())
 _LN2: Final = 6.93147180559945286227e-01
-_LN2_HIGH: Final = 6.93147180369123816490e-01  # times an exponent: exact
-_LN2_LOW: Final = 1.90821492927058770002e-10
-_1_LN2: Final = 1.44269504088896338700
-_1, _2, _3, _4, _5 = (
-    1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05,
-    -1.65339022054652515390e-06, 4.13813679705723846039e-08,
-)  # fmt: skip
-_EXP_MIN, _EXP_MAX = -746.0, 710.0  # beyond, it is 0 or infinite
-_EXP2_MIN, _EXP2_MAX = -1076.0, 1025.0
+_HIGH: Final = float.fromhex("0x1.62e42fefap-1") / _PARTS  # ln 2 / 128; times k it is exact
+_LOW: Final = float.fromhex("0x1.cf79abc9e3b39p-40") / _PARTS
+_1_LN2: Final = _PARTS * 1.44269504088896338700
+_2, _3, _4, _5 = (1.0 / math.factorial(n) for n in (2, 3, 4, 5))
+
+_EXP_MAX: Final = 708.0  # of which e^x and e^-x are normal
+_EXP2_MIN, _EXP2_MAX = -1076.0, 1025.0  # beyond, it is 0 or infinite
 
 _ROUND: Final = 1.5 * 2.0**52
 """Added to a small number, its sum has the nearest integer in its low bits."""
@@ -38,47 +54,39 @@ def _clipped(x: float, low: float, high: float) -> float:
 
 
 @njit(nogil=True, forceinline=True, error_model="numpy")
-def _exp(high: float, low: float) -> float:
-    """Return exp of r = `high` - `low`, from -ln2 / 2 to ln2 / 2.
-
-    With ``c = r - r^2 polynomial(r^2)``: ``exp(r) = 1 + r + r c / (2 - c)``.
-    """
-    r = high - low
-    t = r * r
-    c = r - t * (_1 + t * (_2 + t * (_3 + t * (_4 + t * _5))))
-    return 1.0 - ((low - (r * c) / (2.0 - c)) - high)
+def _power(k: int, rest: float) -> float:
+    """Return 2^(k / 128 - whole) e^rest, with `whole` 128ths left out: from 1 to 2, nearly."""
+    part = k & (_PARTS - 1)
+    square = rest * rest
+    low = _MISSING[part] + rest + square * (_2 + rest * _3)
+    return _POWER[part] + _POWER[part] * (low + square * square * (_4 + rest * _5))
 
 
 @njit(nogil=True, forceinline=True, error_model="numpy")
-def _times_power(y: float, rounded: float) -> float:
-    """Return y 2^k for the k that `_ROUND` was added to; two steps reach what is subnormal."""
-    k = bits_of(rounded) - _ROUND_BITS
-    half = k >> 1
-    first = float_of(np.uint64((half + _ONE) << 52))
-    return y * first * float_of(np.uint64((k - half + _ONE) << 52))
+def _whole(exponent: int) -> float:
+    """Return 2^exponent, of which the result is normal."""
+    return float_of(np.uint64((exponent + _ONE) << 52))
 
 
 @njit(nogil=True, forceinline=True, error_model="numpy")
-def exp(x: float) -> float:
-    """Return e^x; NaN for NaN."""
-    x = _clipped(x, _EXP_MIN, _EXP_MAX)
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + e^-x), with x kept within 708 of 0; NaN for NaN."""
+    x = _clipped(-x, -_EXP_MAX, _EXP_MAX)
     rounded = x * _1_LN2 + _ROUND
-    k = rounded - _ROUND
-    return _times_power(_exp(x - k * _LN2_HIGH, k * _LN2_LOW), rounded)
+    near = rounded - _ROUND
+    k = bits_of(rounded) - _ROUND_BITS
+    return 1.0 / (1.0 + _power(k, (x - near * _HIGH) - near * _LOW) * _whole(k >> 7))
 
 
 @njit(nogil=True, forceinline=True, error_model="numpy")
 def exp2(x: float) -> float:
     """Return 2^x, exact for an integer x; NaN for NaN."""
     x = _clipped(x, _EXP2_MIN, _EXP2_MAX)
-    rounded = x + _ROUND
-    return _times_power(_exp((x - (rounded - _ROUND)) * _LN2, 0.0), rounded)
-
-
-@njit(nogil=True, forceinline=True, error_model="numpy")
-def sigmoid(x: float) -> float:
-    """Return 1 / (1 + e^-x)."""
-    return 1.0 / (1.0 + exp(-x))
+    rounded = x * _PARTS + _ROUND
+    k = bits_of(rounded) - _ROUND_BITS
+    rest = (x - (rounded - _ROUND) / _PARTS) * _LN2
+    half = k >> 8  # two steps reach what is not normal
+    return _power(k, rest) * _whole(half) * _whole((k >> 7) - half)
 
 
 @kernel

@@ -109,7 +109,8 @@ class Follower:
 class Reader:
     """Serves the newest version at hand, and never an older one than before.
 
-    Any number of threads may ask it at once; a thread of its own follows the store.
+    Any number of threads may ask it at once; a thread of its own follows the store. In a process
+    forked from this one (a preloading server, multiprocessing) it follows on by itself.
 
     Parameters
     ----------
@@ -151,6 +152,9 @@ class Reader:
     def follow(self) -> Self:
         """Open head's model, then keep it at head in a thread of its own until `close`.
 
+        Where the kernels' machine code is not kept yet, what few predictions need is compiled here,
+        in seconds, and the decoder's kernel in a thread, which the process waits for at its end.
+
         A reader follows once; a second call raises `WrongUsage`.
         """
         if self._follower is not None:
@@ -184,9 +188,9 @@ class Reader:
 
     def _in_child(self) -> None:
         """Follow on in a forked process, which has the parent's memory and none of its threads."""
-        self._after_fork()
         was_closed = self._stop.is_set()
         self._changed, self._stop = threading.Condition(), threading.Event()
+        self._step = threading.Lock()
         self._thread = None
         if was_closed:
             self._stop.set()

@@ -7,6 +7,7 @@ the kernel bit for bit, since both call the C library's `exp` and `sqrt` and add
 import math
 import struct
 from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 
 BIAS_FIELD = 65_535
 
@@ -61,7 +62,7 @@ class Oracle:
         margin = 0.0
         for slot, x in self.entries(event):
             margin += self.weight(*self.state.get(slot, (0.0, 0.0))) * x
-        return 1.0 / (1.0 + exp(-margin))
+        return sigmoid(margin)
 
     def learn(self, event: Event) -> float:
         entries, (_, label, scale) = self.entries(event), event
@@ -83,23 +84,19 @@ class Oracle:
         return float32(p)
 
 
-def exp(x: float) -> float:
-    """fdlibm's formula, operation by operation as in `strandline.kernels.exponential`."""
-    if x > 710.0:
-        return math.inf
-    if x < -746.0:
-        return 0.0
-    k = round(x * 1.4426950408889634)
-    high, low = x - k * 0.6931471803691238, k * 1.9082149292705877e-10
-    r = high - low
-    t = r * r
-    c = r - t * (
-        0.16666666666666602
-        + t
-        * (
-            -0.0027777777777015593
-            + t
-            * (6.613756321437934e-05 + t * (-1.6533902205465252e-06 + t * 4.1381367970572385e-08))
-        )
-    )
-    return math.ldexp(1.0 - ((low - r * c / (2.0 - c)) - high), k)
+def sigmoid(x: float) -> float:
+    """Operation by operation as in `strandline.kernels.exponential`, its table made anew."""
+    x = min(max(-x, -708.0), 708.0)
+    k = round(x * (128 * 1.4426950408889634))
+    near = float(k)
+    high, low = float.fromhex("0x1.62e42fefap-8"), float.fromhex("0x1.cf79abc9e3b39p-47")
+    r = (x - near * high) - near * low
+    with localcontext() as context:
+        context.prec = 60
+        exact = (Decimal(2).ln() * (k % 128) / 128).exp()
+        power = float(exact)
+        missing = float(exact / Decimal(power) - 1)
+    square = r * r
+    low = missing + r + square * (1 / 2 + r * (1 / 6))
+    e = power + power * (low + square * square * (1 / 24 + r * (1 / 120)))
+    return 1.0 / (1.0 + math.ldexp(e, k // 128))
