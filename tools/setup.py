@@ -21,6 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements"
 PYTHONS = ((3, 11), (3, 12))
+COMPILE = (
+    "import compileall, sysconfig;"
+    " compileall.compile_dir(sysconfig.get_path('purelib'), quiet=2, workers=0)"
+)
 DISK_BYTES = 3_000_000_000
 DOWNLOAD_MB = {"run": 660, "dev": 775}
 EXIT_ENVIRONMENT_UNFIT = 3
@@ -148,26 +152,44 @@ def install(wanted):
     lock = str(REQUIREMENTS / "{}.txt".format(wanted))
     tools = ["-m", "pip", "install", "--quiet", "--require-hashes", "-r"]
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--python", python, "--no-build-isolation"]
-    locked = [*uv, "--compile-bytecode", "--require-hashes", "-r"]  # once here, not at every start
-    steps = [
-        ("the environment", [sys.executable, "-m", "venv", *clear_if_other_python(), str(VENV)]),
-        ("the installer", [python, *tools, str(REQUIREMENTS / "tools.txt")]),
-        ("the locked packages", [*locked, lock]),
-        ("Strandline itself", [*uv, "--quiet", "--no-deps", "--editable", str(ROOT)]),
-        ("the locked jars", [python, "-m", "strandline_flink.jars"]),
-        # Kept on disk: no run's first event waits for a compiler.
-        ("the kernels' machine code", [python, "-m", "strandline.cli", "warm"]),
+    locked = [*uv, "--require-hashes", "-r", lock]
+    stages = [
+        {"the environment": [sys.executable, "-m", "venv", *clear_if_other_python(), str(VENV)]},
+        {"the installer": [python, *tools, str(REQUIREMENTS / "tools.txt")]},
+        {"the locked packages": locked},
+        {"Strandline itself": [*uv, "--quiet", "--no-deps", "--editable", str(ROOT)]},
+        {
+            "the kernels' machine code": [python, "-m", "strandline.cli", "warm"],  # no first event waits for it
+            "the packages' bytecode": [python, "-c", COMPILE],  # once here, not at every start
+            "the locked jars": [python, "-m", "strandline_flink.jars"],
+        },
     ]
-    for number, (name, command) in enumerate(steps, 1):
-        print("setup: {}/{} {}".format(number, len(steps), name), flush=True)
-        code = subprocess.call(command, cwd=str(ROOT), env=environment(python))
-        if code:
-            print(failure(name, command, code), file=sys.stderr)
+    for number, commands in enumerate(stages, 1):
+        print("setup: {}/{} {}".format(number, len(stages), ", ".join(commands)), flush=True)
+        failed = run_together(commands, environment(python))
+        for name, code in failed.items():
+            print(failure(name, commands[name], code), file=sys.stderr)
+        if failed:
             return EXIT_ENVIRONMENT_UNFIT
     for done in {wanted, "run"}:  # dev holds all of run
         stamp_file(done).write_text(stamp(done))
     print("setup: ready in {:.0f} s".format(time.monotonic() - started_s))
     return 0
+
+
+def run_together(commands, env):
+    """Run the commands at the same time; the exit codes of those that failed, by name."""
+    started = {}
+    try:
+        for name, command in commands.items():
+            started[name] = subprocess.Popen(command, cwd=str(ROOT), env=env)
+        codes = {name: process.wait() for name, process in started.items()}
+    finally:
+        for process in started.values():
+            if process.poll() is None:  # this one was interrupted, or could not start the others
+                process.terminate()
+                process.wait()
+    return {name: code for name, code in codes.items() if code}
 
 
 def clear_if_other_python():

@@ -34,11 +34,11 @@ class Machine:
     def run(self, *command: str, given: bytes = b"", temporary: bool) -> tuple[str, str]:
         """Run a command of ours as that user; return what it prints, and its messages."""
         mounts = [*self._python, f"mount --bind {self._folder} {PLACE}"]
-        for read_only in (PLACE, "/tmp", "/var/tmp", "/dev/shm"):
-            if Path(read_only).exists():
-                mounts += [f"mount --bind {read_only} {read_only}"] if read_only != PLACE else []
-                mounts += [f"mount -o remount,ro,bind {read_only}"]
+        mounts += [f"mount -o remount,ro,bind {PLACE}"]
         mounts += [f"mount --bind {self._folder}/open {PLACE}/open"]
+        for read_only in ("/tmp", "/var/tmp", "/dev/shm"):
+            mounts += [f"mount --bind {read_only} {read_only}"]
+            mounts += [f"mount -o remount,ro,bind {read_only}"]
         if temporary:
             mounts += ["mount -t tmpfs -o mode=1777 tmpfs /var/tmp"]
         path = f"{PLACE}/site:{sysconfig.get_path('purelib')}"
