@@ -159,7 +159,12 @@ def install(wanted):
         {"the locked packages": locked},
         {"Strandline itself": [*uv, "--quiet", "--no-deps", "--editable", str(ROOT)]},
         {
-            "the kernels' machine code": [python, "-m", "strandline.cli", "warm"],  # no first event waits for it
+            "the kernels' machine code": [
+                python,
+                "-m",
+                "strandline.cli",
+                "warm",
+            ],  # no first event waits for it
             "the packages' bytecode": [python, "-c", COMPILE],  # once here, not at every start
             "the locked jars": [python, "-m", "strandline_flink.jars"],
         },

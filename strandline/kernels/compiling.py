@@ -39,7 +39,7 @@ class _NotKept(Exception):
     """A kernel's code is in no folder."""
 
 
-class KernelCache(_Cache):  # type: ignore[misc]
+class KernelCache(_Cache):
     """A kernel's machine code in the folders that there are."""
 
     compiled = 0
@@ -132,7 +132,7 @@ def compiling(what: str) -> Iterator[None]:
         )
 
 
-class _FolderCache(FunctionCache):  # type: ignore[misc]
+class _FolderCache(FunctionCache):
     """numba's cache in one folder."""
 
     def __init__(self, function: Callable[..., Any], folder: Path) -> None:
@@ -152,7 +152,7 @@ class _Folder:
         return _Locator(self._folder, Path(source), function.__code__.co_firstlineno)
 
 
-class _Locator(_CacheLocator):  # type: ignore[misc]
+class _Locator(_CacheLocator):
     def __init__(self, folder: Path, source: Path, line: int) -> None:
         self._folder, self._source, self._line = folder, source, line
         self._py_file = str(source)  # numba names it in warnings

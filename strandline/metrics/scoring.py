@@ -54,14 +54,14 @@ def _sums(
     """
     losses = np.empty(len(predictions))
     for at in range(len(predictions)):
-        p = np.float64(predictions[at])
+        p = float(predictions[at])
         p = PREDICTION_MIN if p < PREDICTION_MIN else p  # NaN stays
         p = _PREDICTION_MAX if p > _PREDICTION_MAX else p
-        y = np.float64(labels[at])
+        y = float(labels[at])
         losses[at] = -(y * log(p) + (1.0 - y) * log(1.0 - p))
     label, loss, predicted, squared_error, weight = 0.0, 0.0, 0.0, 0.0, 0.0
     for at in range(len(predictions)):
-        p, y, w = np.float64(predictions[at]), np.float64(labels[at]), np.float64(weights[at])
+        p, y, w = float(predictions[at]), float(labels[at]), float(weights[at])
         label += w * y
         loss += w * losses[at]
         predicted += w * p
