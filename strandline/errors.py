@@ -16,6 +16,7 @@
     │   ├── VersionGone         the data of a version was removed by compaction
     │   └── StoreUnavailable    the folder cannot be read or written
     ├── MergeError              a merged value is not finite
+    ├── EventsNotLearned        done, but nothing or not all of it was learned
     ├── TooManyRejected         the stream is not what the spec describes
     ├── StreamUnfit             the stream and the store do not fit together
     │   ├── RetentionPassed     events after the store's positions are gone
@@ -132,6 +133,13 @@ class TooManyRejected(StrandlineError):
 
     code = "too_many_rejected"
     exit_code = 5
+
+
+class EventsNotLearned(StrandlineError):
+    """All that was asked for was read, but none of it was learned, or some of it was refused."""
+
+    code = "not_learned"
+    exit_code = 10
 
 
 class StreamUnfit(StrandlineError):

@@ -13,11 +13,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from strandline.cli.arguments import Json, SpecFile
 from strandline.cli.figures import calibration, log_loss, measures, rmse
 from strandline.cli.lines import open_input, read_lines
+from strandline.cli.not_learned import check_learned, counts_text
 from strandline.cli.output import count, err, out, plural, print_json, ratio
 from strandline.manifest import Prequential
 from strandline.spec import Spec
 from strandline.store import create_store
-from strandline.transactions.local import learn
+from strandline.transactions.local import Summary, learn
 
 PROGRESS_EVERY = 1000  # events; showing each one would cost more than learning it
 
@@ -73,12 +74,24 @@ def command(
             )
         }
         print_json(msgspec.to_builtins(summary) | quality | {"store": opened.url})
-        return
+    else:
+        out().print(last_line(summary, opened.url), soft_wrap=True)
+    check_learned(
+        events=summary.events,
+        learned=summary.learned,
+        refused=summary.refused,
+        store=opened.url,
+    )
+
+
+def last_line(summary: Summary, store: str) -> str:
+    """What was learned, and what not."""
     skipped = f", {count(summary.skipped)} known before" if summary.skipped else ""
-    out().print(
-        f"{opened.url}: {plural(summary.learned, 'event')} learned, {count(summary.rejected)} "
-        f"rejected{skipped}{quality_text(summary.prequential)}; head is version {summary.version}",
-        soft_wrap=True,
+    see = f"; see strandline show {store} --rejects" if summary.rejected else ""
+    return (
+        f"{store}: {plural(summary.learned, 'event')} learned,"
+        f" {counts_text(summary.rejected, summary.refused)}{skipped}"
+        f"{quality_text(summary.prequential)}; head is version {summary.version}{see}"
     )
 
 

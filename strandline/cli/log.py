@@ -37,6 +37,9 @@ def command(store: StoreUrl, limit: Limit = 20, json: Json = False) -> None:
       promises twice as many as come
     - **RMSE**: root mean squared error of predicted numbers or classes, in the label's unit
     - **rejected**: events that could not be decoded; `strandline show --rejects` lists them
+    - **rejected**, **refused**: events that were not learned. Rejected ones are kept with their
+      reasons (`show --rejects`); refused is all that a worker read between two versions, if even
+      without the events that cause it a parameter would not be a finite number
     - **rows**: rows of the model's tables that the version changed, such as one per user
 
     Example: `strandline log ./model --limit 5`
@@ -65,16 +68,17 @@ def table(listed: Sequence[Manifest], now_ms: int) -> Table:
         for name, measured in learners.items()
         for measure in measured
     ]
+    refused = ["refused"] if any(figures_of(each).refused for each in listed) else []
     view = Table(box=None, header_style="bold", pad_edge=False)
     view.add_column("version", justify="right")
     view.add_column("kind")
     view.add_column("stream")
-    for title in ("events", *titles, "rejected", "rows", "age"):
+    for title in ("events", *titles, "rejected", *refused, "rows", "age"):
         view.add_column(title, justify="right")
     for each in listed:
         figures = figures_of(each)
         style = None if figures.events else "dim"
-        view.add_row(*cells(each, figures, learners, now_ms), style=style)
+        view.add_row(*cells(each, figures, learners, now_ms, refused=bool(refused)), style=style)
     return view
 
 
@@ -94,6 +98,8 @@ def cells(
     figures: Figures,
     learners: Mapping[str, tuple[Measure, ...]],
     now_ms: int,
+    *,
+    refused: bool,
 ) -> list[str]:
     """Return the texts of one row."""
     trained = figures.kind == "train"
@@ -110,6 +116,7 @@ def cells(
         count(figures.events) if trained else MISSING,
         *quality,
         count(figures.rejected) if trained else MISSING,
+        *([count(figures.refused) if trained else MISSING] if refused else []),
         count(figures.rows) if trained else MISSING,
         age(figures.time_ms, now_ms),
     ]

@@ -11,8 +11,11 @@ from strandline.parameters.base import is_covered
 from strandline.store import Store
 
 
-def rejected_events(store: Store, version: int, file: FileRef) -> list[dict[str, Any]]:
-    """Return a version's rejected events as JSON values, each with its version.
+def rejected_events(store: Store, version: int | None, file: FileRef | str) -> list[dict[str, Any]]:
+    """Return the rejected events of a file as JSON values, each with its version.
+
+    The version is None for a file that no version names, as a run leaves it that ends because of
+    its rejected events.
 
     `bytes` stays base64, as in the file. Raises `VersionGone` if compaction removed them, and
     `StoreDamaged` if a line is not what it must be.
@@ -20,7 +23,7 @@ def rejected_events(store: Store, version: int, file: FileRef) -> list[dict[str,
     try:
         events = read_rejects(store.read("rejects", file))
     except FileMissing as error:
-        if not is_covered(store, version - 1):
+        if version is None or not is_covered(store, version - 1):
             raise
         raise VersionGone(
             f"{store.url}: the rejected events of version {version} were removed by compaction,"

@@ -26,13 +26,22 @@ Rejects = Annotated[
         "--rejects", help="List rejected events: the version's, or without VERSION the newest."
     ),
 ]
+File = Annotated[
+    str | None,
+    typer.Option(
+        "--file", metavar="SHA256", show_default=False,
+        help="With --rejects: of this file, that a run left which ended because of its rejects.",
+    ),
+]  # fmt: skip
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rejected events listed.")]
 
 
 def command(
     store: StoreUrl,
     version: Number = None,
+    *,
     rejects: Rejects = False,
+    file: File = None,
     limit: Limit = 20,
     json: Json = False,
 ) -> None:
@@ -60,6 +69,9 @@ def command(
             f"{opened.url} has no version {version}: expected 0 to {opened.head()};"
             f" `strandline log {opened.url}` lists them"
         )
+    if file is not None:
+        print_rejected(opened, rejected_events(opened, None, file), limit, json)
+        return
     if rejects:
         show_rejected(opened, version, limit, json)
         return
@@ -88,10 +100,16 @@ def show_rejected(store: Store, version: int | None, limit: int, json: bool) -> 
                 break  # all older ones are gone as well
         if len(found) >= limit:
             break
-    if json:
-        print_json({"rejects": found[:limit], "store": store.url})
-    elif found:
-        out().print(rejected_table(found[:limit]))
+    if found or json:
+        print_rejected(store, found, limit, json)
     else:
         where = "" if version is None else f" in version {version}"
         out().print(f"no event was rejected{where}")
+
+
+def print_rejected(store: Store, found: list[dict[str, Any]], limit: int, json: bool) -> None:
+    """Print the first rejected events of these."""
+    if json:
+        print_json({"rejects": found[:limit], "store": store.url})
+    else:
+        out().print(rejected_table(found[:limit]))

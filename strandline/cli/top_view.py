@@ -62,6 +62,8 @@ def numbers(watch: Watch) -> Table:
     view.add_row("files per version", files_each(recent), files_each(total))
     view.add_row("bytes per version", bytes_each(recent), bytes_each(total))
     fresh = f"newest {milliseconds(watch.freshness_ms)}"
+    if watch.wrong_time is not None:
+        fresh = f"record times in {watch.wrong_time[0]}"
     view.add_row("freshness", milliseconds(watch.recent_freshness_ms), fresh)
     return view
 
@@ -99,6 +101,8 @@ def line(watch: Watch) -> str:
         f"{files_each(recent)} files, {bytes_each(recent)} per version",
         f"freshness {milliseconds(watch.recent_freshness_ms)}",
     ]
+    if watch.wrong_time is not None:
+        parts[-1] = f"freshness unknown: record times in {watch.wrong_time[0]}"
     for name, standing in sorted(watch.streams.items()):
         old = age(standing.time_ms, wall_clock_ms())
         parts.append(f"{name} {{{by_number(standing.entry.positions)}}} {old} old")

@@ -147,7 +147,7 @@ def rejected_table(events: Sequence[Mapping[str, Any]]) -> Table:
         view.add_column(title, overflow="fold")
     for event in events:
         view.add_row(
-            str(event["version"]),
+            MISSING if event["version"] is None else str(event["version"]),
             str(event["partition"]),
             str(event["offset"]),
             count(event["length"]),

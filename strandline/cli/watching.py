@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from strandline.clock import wall_clock_ms
 from strandline.manifest import Manifest, StreamEntry, TrainBody
+from strandline.metrics.record_times import wrong_unit
 from strandline.metrics.totals import Totals, add_totals, totals_of
 from strandline.store import Store
 from strandline.store.chain import read_manifest
@@ -39,6 +40,7 @@ class Watch:
     """Totals of the versions of a store from `since` on; `look` takes up those that are new.
 
     `freshness_ms` is that of the newest commit that was seen to come, None before the first one.
+    `wrong_time` is the newest record time if it is not in milliseconds, and its unit.
     """
 
     store: Store
@@ -48,6 +50,7 @@ class Watch:
     total: Totals = field(default_factory=Totals)
     streams: dict[str, Standing] = field(default_factory=dict)
     freshness_ms: int | None = None
+    wrong_time: tuple[str, int] | None = None
     _recent: deque[Seen] = field(default_factory=deque)
 
     @classmethod
@@ -94,8 +97,12 @@ class Watch:
 
     def _take(self, manifest: Manifest, at_ms: int, *, live: bool) -> Seen:
         body, freshness_ms = manifest.body, None
-        if live and isinstance(body, TrainBody) and body.event_time_ms[1] > 0:
-            freshness_ms = self.freshness_ms = max(0, at_ms - body.event_time_ms[1])
+        newest_ms = body.event_time_ms[1] if isinstance(body, TrainBody) else 0
+        if newest_ms > 0:
+            unit = wrong_unit(newest_ms, at_ms)
+            self.wrong_time = None if unit is None else (unit, newest_ms)
+            if live and unit is None:
+                freshness_ms = self.freshness_ms = max(0, at_ms - newest_ms)
         seen = Seen(manifest, at_ms, totals_of(body), freshness_ms)
         self.newest = manifest
         self.total = add_totals((self.total, seen.totals))

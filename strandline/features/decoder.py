@@ -40,7 +40,7 @@ class Decoder:
     >>> batch.rows, batch.entries, batch.labels
     (1, 2, array([1.], dtype=float32))
     >>> rejected
-    [Rejection(index=1, reason='bad_label', detail='click: expected 0 or 1, got 2.0')]
+    [Rejection(index=1, reason='bad_label', detail='click: expected 0 or 1, got 2.0', path='click')]
     """
 
     def __init__(self, spec: Spec) -> None:

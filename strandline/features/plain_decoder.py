@@ -21,6 +21,7 @@ from strandline.features.hashing import KeyCache, field_seed
 from strandline.features.plain_scan import scan
 from strandline.features.rejection import Faults, Rejection
 from strandline.features.shape import Shape
+from strandline.limits import NUMBER_MAX
 from strandline.spec import Category, Cross, Number, Spec
 
 
@@ -65,7 +66,7 @@ class PlainDecoder:
         faults = Faults(len(events))
         labels = self._labels(values, faults) if labelled else np.zeros(len(events), np.float32)
         weights = self._weights(values, faults) if labelled else np.ones(len(events), np.float32)
-        columns = self._columns(values, faults)
+        columns = self._columns(values, weights, faults)
         self._check_entries(columns, faults)
         if faults.found:
             sound = faults.sound()
@@ -83,12 +84,13 @@ class PlainDecoder:
     def _labels(self, values: dict[str, list[Any]], faults: Faults) -> NDArray[np.float32]:
         path = self._spec.label.path
         labels, exact = _as_float32(values[path])
-        faults.add(np.isnan(exact), "missing_label", path)
+        faults.add(np.isnan(exact), "missing_label", path, "absent or null")
         if self._spec.binary:
             wrong = (exact != 0) & (exact != 1)
-            faults.add(wrong, "bad_label", f"{path}: expected 0 or 1", exact)
+            faults.add(wrong, "bad_label", path, "expected 0 or 1", exact)
         else:
-            faults.add(~np.isfinite(labels), "bad_label", f"{path}: expected a float32", exact)
+            expected = f"expected {-NUMBER_MAX:g} to {NUMBER_MAX:g}"
+            faults.add(~_within(labels), "bad_label", path, expected, exact)
         return labels
 
     def _weights(self, values: dict[str, list[Any]], faults: Faults) -> NDArray[np.float32]:
@@ -96,28 +98,42 @@ class PlainDecoder:
             return np.ones(faults.rows, dtype=np.float32)
         path = self._spec.weight.path
         weights, exact = _as_float32(values[path])
-        faults.add(np.isnan(exact), "bad_weight", f"{path}: absent")
-        wrong = ~(np.isfinite(weights) & (weights > 0))
-        faults.add(wrong, "bad_weight", f"{path}: expected a float32 above 0", exact)
+        faults.add(np.isnan(exact), "bad_weight", path, "absent or null")
+        wrong = ~(_within(weights) & (weights > 0))
+        expected = f"expected more than 0 and at most {NUMBER_MAX:g}"
+        faults.add(wrong, "bad_weight", path, expected, exact)
         return weights
 
-    def _columns(self, values: dict[str, list[Any]], faults: Faults) -> dict[str, Column]:
+    def _columns(
+        self, values: dict[str, list[Any]], weights: NDArray[np.float32], faults: Faults
+    ) -> dict[str, Column]:
         """Return the columns of numbers and categories; crosses wait for sound rows."""
         columns: dict[str, Column] = {}
-        numbers: dict[str, NDArray[np.float32]] = {}
+        numbers: dict[str, tuple[str, NDArray[np.float32]]] = {}
         for name, feature in self._spec.features.items():
             match feature:
                 case Number():
-                    numbers[name] = number_values(values[feature.path], feature)
-                    columns[name] = number_column(numbers[name], self._seeds[name])
+                    number = number_values(values[feature.path], feature)
+                    numbers[name] = feature.path, number
+                    columns[name] = number_column(number, self._seeds[name])
                 case Category():
                     columns[name] = category_column(values[feature.path], self._caches[name])
                 case Cross():
                     continue
             if feature.required:
-                faults.add(columns[name].counts == 0, "missing_feature", name)
-        for name, number in numbers.items():
-            faults.add(np.isinf(number), "not_finite", f"{name}: outside float32")
+                faults.add(
+                    columns[name].counts == 0, "missing_feature", feature.path,
+                    f"absent or null, and feature {name} is required",
+                )  # fmt: skip
+        scales = np.where(_within(weights), np.maximum(weights.astype(np.float64), 1), 1)
+        for name, (path, number) in numbers.items():
+            scaled = number.astype(np.float64) * scales
+            wrong = ~(_within(scaled) | np.isnan(number))
+            expected = (
+                f"expected {-NUMBER_MAX:g} to {NUMBER_MAX:g} for feature {name},"
+                " after transform, scale, clip and times the weight"
+            )
+            faults.add(wrong, "too_large", path, expected, scaled)
         return columns
 
     def _check_entries(self, columns: dict[str, Column], faults: Faults) -> None:
@@ -128,7 +144,7 @@ class PlainDecoder:
         for feature in self._spec.features.values():
             if isinstance(feature, Cross):
                 entries += cross_counts([columns[part] for part in feature.of], bound)
-        faults.add(entries > bound, "too_many_entries", f"over the limit of {bound}")
+        faults.add(entries > bound, "too_many_entries", "", f"more than {bound} values of features")
 
 
 class _Reader:
@@ -137,6 +153,12 @@ class _Reader:
     def __init__(self, paths: list[tuple[str, str]]) -> None:
         self.shape = Shape(paths)
         self.decode = msgspec.json.Decoder(self.shape.type).decode
+
+
+def _within(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values may be learned; NaN may not. In float64: the bound is no float32."""
+    within: NDArray[np.bool_] = np.abs(values.astype(np.float64)) <= NUMBER_MAX
+    return within
 
 
 def _as_float32(values: list[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

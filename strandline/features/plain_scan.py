@@ -18,6 +18,8 @@ _STEPS: Final = np.zeros(256, dtype=np.int8)
 _STEPS[list(b"[{")] = 1
 _STEPS[list(b"]}")] = -1
 
+_VALUE_CHARS_MAX: Final = 80
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _json_only: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -73,20 +75,47 @@ def scan(
                 record.decode()
             event = decode(record)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            reason, detail = _fault(record, error)
-            rejections.append(Rejection(index, reason, detail))
+            rejections.append(Rejection(index, *_fault(record, error)))
             continue
         events.append(event)
         indices.append(index)
     return Scanned(events, indices, rejections)
 
 
-def _fault(record: bytes, error: Exception) -> tuple[Reason, str]:
-    """Tell a wrong type from bytes that are not JSON, wherever the typed decoder stopped."""
+def _fault(record: bytes, error: Exception) -> tuple[Reason, str, str]:
+    """Tell a wrong type from bytes that are not JSON, wherever the typed decoder stopped.
+
+    Return the reason, what was wrong, and the path if there is one.
+    """
     if isinstance(error, msgspec.ValidationError):
         try:
             _json_only.decode(record)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as syntax_error:
-            return "not_json", str(syntax_error)
-        return "wrong_type", str(error)
-    return "not_json", str(error)
+            return "not_json", str(syntax_error), ""
+        return "wrong_type", *_wrong_type(record, str(error))
+    return "not_json", str(error), ""
+
+
+def _wrong_type(record: bytes, message: str) -> tuple[str, str]:
+    """Return msgspec's message with the path first and the value last, and the path.
+
+    >>> _wrong_type(b'{"a": {"b": "12.5"}}', "Expected `float | null`, got `str` - at `$.a.b`")
+    ('a.b: expected float or null, got "12.5"', 'a.b')
+    """
+    text, _, where = message.replace("`", "").partition(" - at $")
+    path = where.removeprefix(".")
+    expected = text.partition(", got ")[0].replace(" | ", " or ")
+    detail = f"{expected[:1].lower()}{expected[1:]}, got {_value_at(record, path)}"
+    return (f"{path}: {detail}" if path else detail), path
+
+
+def _value_at(record: bytes, path: str) -> str:
+    """Return the text of the value at a path of msgspec's; for an element's the whole array's."""
+    value = record
+    try:
+        for key in filter(None, path.partition("[")[0].split(".")):
+            value = bytes(_object.decode(value)[key])
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return "something else"  # a key that is written with escapes, or is there several times
+    text = value[: 4 * _VALUE_CHARS_MAX].decode("utf-8", "replace").strip()
+    return text if len(text) <= _VALUE_CHARS_MAX else f"{text[:_VALUE_CHARS_MAX]}…"

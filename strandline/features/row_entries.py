@@ -12,6 +12,7 @@ from strandline.features.hashing import BIAS_KEY
 from strandline.features.layout import FEATURE_BYTES, LEAF_BYTES
 from strandline.features.plan import CROSS, LOG1P, SQRT, TEXT, TEXTS, VALUE
 from strandline.kernels.memory import xxh64, xxh64_inline
+from strandline.limits import NUMBER_MAX
 
 REFUSED: Final = -1
 NO_ROOM: Final = -2
@@ -111,27 +112,27 @@ def _write_cross(keys: int, feature: int, places: int) -> None:
 
 
 @njit(nogil=True, forceinline=True)
-def _write_outcome(row: int, places: int, columns: int) -> bool:
-    """Write label and weight; whether the spec admits them."""
+def _write_outcome(row: int, places: int, columns: int) -> float:
+    """Write label and weight; return the weight, 0 where the spec does not admit them."""
     label = np.float32(0)
     weight = np.float32(1)
     if layout.label(places) >= 0:
         leaf = layout.leaves(places) + LEAF_BYTES * layout.label(places)
         value = layout.read_float64(layout.values(places) + 8 * layout.label(places))
         label = np.float32(value)
-        if layout.leaf_holds(leaf) != VALUE or not math.isfinite(label):
-            return False
+        if layout.leaf_holds(leaf) != VALUE or not abs(label) <= NUMBER_MAX:
+            return 0.0
         if layout.binary(places) and value != 0.0 and value != 1.0:
-            return False
+            return 0.0
     if layout.weight(places) >= 0:
         leaf = layout.leaves(places) + LEAF_BYTES * layout.weight(places)
         place = layout.values(places) + 8 * layout.weight(places)
         weight = np.float32(layout.read_float64(place))
-        if layout.leaf_holds(leaf) != VALUE or not (math.isfinite(weight) and weight > 0):
-            return False
+        if layout.leaf_holds(leaf) != VALUE or not 0 < weight <= NUMBER_MAX:
+            return 0.0
     layout.write_float32(layout.batch_labels(columns) + 4 * row, label)
     layout.write_float32(layout.batch_weights(columns) + 4 * row, weight)
-    return True
+    return float(weight)
 
 
 @njit(nogil=True)
@@ -159,8 +160,10 @@ def write_row(row: int, at: int, places: int, columns: int) -> int:
     stop = at + layout.entries(places)
     if stop >= layout.batch_room(columns):
         return NO_ROOM
-    if not _write_outcome(row, places, columns):
+    weight = _write_outcome(row, places, columns)
+    if weight == 0.0:
         return REFUSED
+    scale = max(weight, 1.0)
     if layout.crosses(places) and _keep_parts(places) == REFUSED:
         return REFUSED
     keys, fields = layout.batch_keys(columns), layout.batch_fields(columns)
@@ -178,7 +181,7 @@ def write_row(row: int, at: int, places: int, columns: int) -> int:
                 key = xxh64_inline(layout.leaf_first(leaf), layout.leaf_length(leaf), key)
             else:
                 value = _transformed(feature, places)
-                if not math.isfinite(value):
+                if not abs(np.float64(value)) * scale <= NUMBER_MAX:
                     return REFUSED
             layout.write_key(keys + 8 * at, key)
             layout.write_field(fields + 2 * at, field)

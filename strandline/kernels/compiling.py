@@ -169,13 +169,15 @@ class _Locator(_CacheLocator):
 
 @cache
 def _stamp(room: Path) -> str:
-    """Return what changes with a source of the room, or of this one.
+    """Return what changes with a source of the room, of this one or of the ground below the rooms.
 
     By itself numba looks at the one file that a kernel is defined in, and would go on with old
     code after a change in another whose functions are compiled into it.
     """
+    here = Path(__file__).parent
+    folders = (room, here, here.parent)
     digest = hashlib.sha256()
-    for source in sorted({*room.glob("*.py"), *Path(__file__).parent.glob("*.py")}):
+    for source in sorted({file for folder in folders for file in folder.glob("*.py")}):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

@@ -150,6 +150,7 @@ class SklearnLearner:
 
     def _fit(self) -> None:
         matrices, labels, weights = zip(*self._waiting, strict=True)
+        self._waiting, self._waiting_events = [], 0  # an estimator that raises is asked once
         self._adapter.fit(
             self._ready(),
             self._arrays,
@@ -157,7 +158,6 @@ class SklearnLearner:
             np.concatenate(labels),
             np.concatenate(weights),
         )
-        self._waiting, self._waiting_events = [], 0
 
     def _forget(self) -> None:
         self._start = {}

@@ -15,6 +15,8 @@ DETAIL_CHARS_MAX: Final = 500
 class RejectedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line of a rejects file: where the event stands, why it was rejected, how it begins.
 
+    `path` is where in the event the fault is, "" for the event as a whole.
+
     `bytes` are the first 4,096 bytes of the record, `length` and `sha256` are of all of them.
     """
 
@@ -23,6 +25,7 @@ class RejectedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     length: int
     offset: int
     partition: int
+    path: str
     reason: str
     sha256: str
 
@@ -40,6 +43,7 @@ def reject_line(partition: int, offset: int, value: bytes | None, rejection: Rej
         length=len(data),
         offset=offset,
         partition=partition,
+        path=rejection.path,
         reason=rejection.reason,
         sha256=sha256_hex(data),
     )

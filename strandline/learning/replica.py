@@ -5,6 +5,7 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from strandline.errors import FileMissing
+from strandline.kernels.arrays import read_only
 from strandline.learners.base import Learner
 from strandline.learners.loading import schemas_of
 from strandline.manifest import Manifest
@@ -13,6 +14,7 @@ from strandline.parameters.delta import ModelChanges
 from strandline.store.base import Store
 from strandline.store.chain import find_manifest, read_manifest
 from strandline.tables.changes import Changes, TableDelta, Values, same_changes
+from strandline.tables.row_kernels import sums_are_finite
 from strandline.tables.shards import WHOLE, Shard
 from strandline.tables.table import Parameters, apply_changes, changed_rows, fetch_and_apply
 
@@ -87,6 +89,26 @@ class Replica(Generic[Key]):
         """Set these rows of `local` back: what was learned on them is forgotten."""
         for name, change in changes.items():
             self.local[name].assign(change.rows, self._start(name, change))
+
+    def rebuild(self) -> None:
+        """Open the version anew: whatever a learner did to `local` is gone, pending changes stay.
+
+        The bits are the same; for learners that cannot say which rows they have changed.
+        """
+        pending = self.pending
+        self._stand_on(self.version)
+        self._push_again(pending)
+
+    def stays_finite(self, name: str, delta: TableDelta) -> bool:
+        """Whether the rows stay finite numbers under a change that was learned on them."""
+        schema = self._schemas[name]
+        if schema.operation != "add" or schema.value_dtype.kind != "f":
+            return True
+        before, dtype = self._start(name, delta), schema.value_dtype
+        finite: bool = sums_are_finite(
+            read_only(before.reshape(-1), dtype), read_only(delta.values.reshape(-1), dtype)
+        )
+        return finite
 
     def drop(self, gone: Callable[[Key], bool]) -> None:
         """Take back pending changes; those after them are built anew."""

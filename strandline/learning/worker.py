@@ -6,22 +6,23 @@ whenever commits take longer than epochs.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from strandline.errors import StoreUnavailable, TooManyRejected
+from strandline.errors import StoreUnavailable
 from strandline.events.block import Block, Mark
 from strandline.features import Decoder
 from strandline.learners.loading import make_learners, not_remembered
+from strandline.learning.attempt import Attempt, Tables
 from strandline.learning.epoch import Epoch, Part
+from strandline.learning.rejected_share import RejectedShare
+from strandline.learning.relearning import find_unlearnable
 from strandline.learning.replica import Replica
 from strandline.learning.worker_delta import WorkerDelta
-from strandline.limits import DELTA_BYTES_MAX, REJECTED_SHARE_EVENTS_MIN
-from strandline.manifest import Manifest, Prequential, Span, TrainBody, join_spans
+from strandline.limits import RELEARN_BYTES_MAX
+from strandline.manifest import Manifest, Span, TrainBody, join_spans
 from strandline.merge import AS_IT_IS
-from strandline.metrics.prequential import add_sums, is_finite
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest, read_spec
-from strandline.tables.changes import TableDelta
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Worker:
     Parameters
     ----------
     store
-        Where versions are read from. A worker writes nothing.
+        Where versions are read from. A worker writes nothing but rejected events that end the run.
     stream
         Name of the stream.
     index
@@ -57,11 +58,12 @@ class Worker:
         self._replica = Replica(
             self._store, self._learners, version, copied=not_remembered(self._learners)
         )
-        self._seq = self._newest_seq(read_manifest(self._store, version))
-        self._read, self._rejected = 0, 0
-        self._epoch = Epoch()
+        manifest = read_manifest(self._store, version)
+        self._seq = self._newest_seq(manifest)
+        entry = manifest.streams.get(self._stream)
+        self._past = RejectedShare(of_a_file=entry is not None and "file" in entry.source)
         self._marked = False  # everybody's first epoch stands on the version that START names
-        self._bind()
+        self._begin_epoch()
         self._learn_nothing()
 
     @property
@@ -78,24 +80,30 @@ class Worker:
             If more of the run's events are rejected than the spec allows, once 1,000 were read.
         """
         self._adopt_after_mark()
-        for part in self._epoch.take_in(block):
-            self._learn(part)
-            if self._epoch.ends_batch:
-                self._end_batch()
+        attempt = self._attempt
+        for part in attempt.epoch.take_in(block):
+            attempt.learn(part)
+            if attempt.epoch.ends_batch:
+                attempt.end_batch()
+                self._check_share(attempt.epoch)
 
     def mark(self, mark: Mark) -> WorkerDelta:
         """End the epoch and return what was learned in it.
 
-        A delta that is not finite or too large is refused: its header says why, and the worker
-        goes on as if its events had not been there. A delta without events has no seq.
+        What was learned is not finite, too large, or a learner raised: then the epoch is learned
+        again without the events that cause it, which are rejected. Only if that does not help the
+        delta is refused: its header says why, and the worker goes on as if none of its events had
+        been there. A delta without events has no seq.
+
+        Raises
+        ------
+        TooManyRejected
+            As `learn`. Refused events count like rejected ones.
         """
         self._adopt_after_mark()
-        self._end_batch()
-        epoch, state = self._epoch, self._state
+        attempt, tables = self._close()
+        epoch, state, refused = attempt.epoch, self._state, attempt.fault
         assert _cover(epoch.spans) == _cover(mark.moves), (epoch.spans, mark.moves)
-        tables = self._take_delta()
-        sums = {name: add_sums(parts) for name, parts in sorted(epoch.prequential.items())}
-        refused = _reason_to_refuse(tables, sums)
         self._seq += epoch.events > 0
         delta = WorkerDelta(
             worker=self._index,
@@ -109,16 +117,21 @@ class Worker:
             rejected=epoch.rejected,
             refused=refused,
             reasons=dict(sorted(epoch.reasons.items())),
-            prequential={} if refused else sums,
+            prequential={} if refused else attempt.sums,
             event_time_ms=epoch.event_time_ms,
             time_ms=mark.time_ms,
             tables={} if refused or not epoch.events else tables,
             rejects=b"".join(epoch.rejects),
         )
         if refused:
-            state.reset(tables)
+            _log.error("worker %d refuses %d events: %s", self._index, epoch.events, refused)
+            attempt.undo(tables)
         elif epoch.events:
             state.push(delta.seq, tables)
+        lost = delta.events - delta.learned - delta.rejected
+        self._check_share(epoch, refused=lost)
+        self._past = self._past.with_epoch(epoch, refused=lost)
+        self._marked = True
         self._begin_epoch()
         return delta
 
@@ -127,9 +140,10 @@ class Worker:
 
         The next delta takes the seq after it.
         """
-        self._state.reset(self._take_delta())
+        self._attempt.undo(self._attempt.close())
         self._state.drop(lambda seq: seq > after_seq)
         self._seq = after_seq
+        self._marked = True
         self._begin_epoch()
 
     @property
@@ -138,8 +152,50 @@ class Worker:
         return self._replica
 
     def _begin_epoch(self) -> None:
-        self._epoch = Epoch()
-        self._marked = True
+        self._attempt = self._new_attempt(Epoch())
+
+    def _new_attempt(self, epoch: Epoch) -> Attempt:
+        return Attempt(self._decoder, self._learners, self._state, epoch)
+
+    def _close(self) -> tuple[Attempt, Tables]:
+        """End the epoch's attempt; learn again what can be learned if all of it cannot."""
+        attempt = self._attempt
+        tables = attempt.close()
+        if attempt.fault is None:
+            return attempt, tables
+        if attempt.epoch.parts is None:
+            attempt.fault += (
+                f"; {attempt.epoch.bytes} bytes of events are too many to be learned again"
+                f" without the cause: at most {RELEARN_BYTES_MAX}; end epochs earlier"
+            )
+            return attempt, tables
+        attempt.undo(tables)
+        left_out = find_unlearnable(attempt.epoch.in_batches(), self._learn_on_top)
+        self._state.drop(lambda key: key < 0)
+        _log.warning(
+            "worker %d learns an epoch again, %d of its %d events are rejected: %s",
+            self._index, len(left_out), attempt.epoch.events, attempt.fault,
+        )  # fmt: skip
+        self._attempt = self._new_attempt(Epoch())
+        for epoch, part in attempt.epoch.again():
+            self._attempt.epoch = epoch
+            self._attempt.learn(part, left_out)
+            if epoch.ends_batch:
+                self._attempt.end_batch()
+        return self._attempt, self._attempt.close()
+
+    def _learn_on_top(self, parts: Sequence[Part]) -> str | None:
+        """Learn events on top of what is pending; return why they cannot be, and undo it then."""
+        attempt = self._new_attempt(Epoch())
+        for part in parts:
+            attempt.learn(part)
+        tables = attempt.close()
+        if attempt.fault is None:
+            tries = sum(own.key < 0 for own in self._state.pending)
+            self._state.push(-1 - tries, tables)
+        else:
+            attempt.undo(tables)
+        return attempt.fault
 
     def _adopt_after_mark(self) -> None:
         """At the first element after a mark: take the newest version at hand, wait for none.
@@ -154,11 +210,7 @@ class Worker:
             self._state.catch_up(self._contained, self._verbatim)
         except StoreUnavailable as error:
             _log.warning("worker %d stays at version %d: %s", self._index, self.version, error)
-        self._bind()
-
-    def _bind(self) -> None:
-        for learner in self._learners.values():
-            learner.bind(self._state.local)
+        self._attempt.bind()
 
     def _learn_nothing(self) -> None:
         """Let learners take the memory that they need, while no event waits for it."""
@@ -189,55 +241,11 @@ class Worker:
         entry = manifest.streams.get(self._stream)
         return 0 if entry is None else entry.seqs.get(str(self._index), 0)
 
-    def _learn(self, part: Part) -> None:
-        batch, rejections = self._decoder.decode(part.records)
-        self._epoch.reject(part, rejections)
-        for name, learner in self._learners.items():
-            predictions = learner.learn(batch) if batch.rows else None
-            if predictions is not None:
-                self._epoch.score(name, predictions, batch.labels, batch.weights)
-        self._read += len(part.records)
-        self._rejected += len(rejections)
-
-    def _end_batch(self) -> None:
-        probabilities = {n: each.predicts == "probability" for n, each in self._learners.items()}
-        self._epoch.add_up(probabilities)
-        self._check_rejected_share()
-
-    def _check_rejected_share(self) -> None:
-        read, rejected, share = self._read, self._rejected, self._rejected_share_max
-        if read < REJECTED_SHARE_EVENTS_MIN or rejected <= share * read:
-            return
-        reasons = self._epoch.reasons
-        often = max(reasons, key=lambda reason: reasons[reason])
-        raise TooManyRejected(
-            f"stream {self._stream}: {rejected} of the run's {read} events are rejected, most of"
-            f" late for {often!r}; the spec allows a share of {share}; check that this is the"
-            " stream the spec describes, or raise limits.rejected_share in a new store's spec"
-        )
-
-    def _take_delta(self) -> dict[str, TableDelta]:
-        tables: dict[str, TableDelta] = {}
-        for learner in self._learners.values():
-            tables |= learner.take_delta()
-        return tables
+    def _check_share(self, epoch: Epoch, refused: int = 0) -> None:
+        seen = self._past.with_epoch(epoch, refused=refused)
+        if seen.too_many(self._rejected_share_max):
+            raise seen.error(self._store, self._stream, epoch, self._rejected_share_max)
 
 
 def _cover(spans: Sequence[tuple[int, int, int]]) -> tuple[Span, ...]:
     return join_spans(sorted(Span(*span) for span in spans))
-
-
-def _reason_to_refuse(
-    tables: Mapping[str, TableDelta], sums: Mapping[str, Prequential]
-) -> str | None:
-    size_bytes = 0
-    for name, delta in tables.items():
-        if not delta.finite:
-            return f"table {name}: a change is not finite"
-        size_bytes += delta.nbytes
-    if size_bytes > DELTA_BYTES_MAX:
-        return f"{size_bytes} bytes, at most {DELTA_BYTES_MAX} are allowed"
-    for name, part in sums.items():
-        if not is_finite(part):
-            return f"learner {name}: a prediction is not finite"
-    return None

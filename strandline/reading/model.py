@@ -67,7 +67,7 @@ class EventDecoder:
         decoder = self._decoder if self._decoder.is_compiled else self._plain
         batch, rejections = decoder.decode(records, labelled=False)
         if rejections:
-            index, reason, detail = rejections[0]
+            index, reason, detail, _ = rejections[0]
             which = f"event {index} of {len(records)}" if len(records) > 1 else "the event"
             others = f" ({len(rejections)} events are rejected)" if len(rejections) > 1 else ""
             raise EventRejected(

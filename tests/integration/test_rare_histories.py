@@ -1,6 +1,5 @@
 """Histories that take longer to provoke: zombies, compacted topics, failures at awkward moments."""
 
-import json
 import os
 import shutil
 import signal
@@ -31,7 +30,7 @@ from tests.integration.harness import (
     restored_opens,
 )
 from tests.integration.live import Producing
-from tests.streams import CLICKS, clicks
+from tests.streams import clicks
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 COMPACTED_WITHIN_S = 90
@@ -92,23 +91,6 @@ def test_failure_before_the_first_checkpoint_goes_on_from_the_same_open(
     opens = [each.body for each in log(run.store) if isinstance(each.body, OpenBody)]
     assert [body.key.restored for body in opens] == [None, None], "one open of each run"
     check_exact(broker, topic, run.store_url)
-
-
-def test_refused_delta_after_which_the_job_goes_on_healthy(broker: Broker, tmp_path: Path) -> None:
-    topic = "not-finite"
-    broker.create_topic(topic, 1)
-    (tmp_path / "spec.toml").write_text(CLICKS.replace('"log1p"', '"none"'))
-    huge = json.dumps({"click": 1, "item": "i1", "user": 1, "price": 1e30}).encode()
-    with Run(broker.bootstrap, topic, tmp_path) as run:
-        for events in (clicks(300), [*clicks(20, 1), huge], clicks(300, 2)):
-            produce(broker, topic, events, partitions=1)
-            run.wait_for_events(ends(broker, topic))
-        summary = run.stop()
-    assert summary["events"] == summary["learned"] + summary["refused"] == 621
-    assert 1 <= summary["refused"] <= 21, "the epoch of the huge event and no other"
-    counts = sum(open_model(run.store).count(f"i{item}")[0] for item in range(200))
-    assert counts == summary["learned"]
-    assert 0 < summary["log_loss"]["ctr"] < 1
 
 
 def visible(broker: Broker, topic: str) -> list[tuple[int, bytes | None]]:

@@ -1,5 +1,9 @@
 """What ends a run of `strandline run`, or keeps it from starting: one message, one exit code."""
 
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -172,7 +176,17 @@ def test_too_many_events_are_rejected(broker: Broker, tmp_path: Path) -> None:
     run = Run(broker.bootstrap, "wrong-events", tmp_path)
     code, err = refused(run)
     assert code == 5
-    assert "missing" in err
+    assert "partition 0, offset 0: missing_label: click: absent or null" in err
+    assert re.search(r"(?m)^  \d+ click: missing_label$", err)
+    (command,) = re.findall(
+        r"strandline (show .* --rejects --file [0-9a-f]{64})$", err, re.MULTILINE
+    )
+    shown = subprocess.run(
+        [sys.executable, "-m", "strandline.cli", *command.split(), "--json"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    kept = json.loads(shown.stdout)["rejects"]
+    assert {(event["path"], event["reason"]) for event in kept} == {("click", "missing_label")}
     assert positions(run.store_url) in ({"0": 0}, {"0": 2000})
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh64_intdigest
 
+from strandline.limits import NUMBER_MAX
 from strandline.spec import Category, Cross, Feature, Number, Spec
 
 
@@ -40,7 +41,7 @@ def decode(record: bytes | None, spec: Spec, *, labelled: bool = True) -> Event 
             if labelled or role in ("number", "category")
         }
         label, weight = outcome(typed, spec) if labelled else (0.0, 1.0)
-        return Event(entries(typed, spec), label, weight)
+        return Event(entries(typed, spec, weight), label, weight)
     except Reject as reject:
         return str(reject)
 
@@ -154,15 +155,15 @@ def outcome(typed: dict[str, Any], spec: Spec) -> tuple[float, float]:
     label = typed[spec.label.path]
     if label is None:
         raise Reject("missing_label")
-    if (spec.binary and label not in (0, 1)) or math.isinf(as_float32(label)):
+    if (spec.binary and label not in (0, 1)) or abs(as_float32(label)) > NUMBER_MAX:
         raise Reject("bad_label")
     weight = 1.0 if spec.weight is None else typed[spec.weight.path]
-    if weight is None or not 0 < as_float32(weight) < math.inf:
+    if weight is None or not 0 < as_float32(weight) <= NUMBER_MAX:
         raise Reject("bad_weight")
     return as_float32(label), as_float32(weight)
 
 
-def entries(typed: dict[str, Any], spec: Spec) -> list[tuple[int, int, float]]:
+def entries(typed: dict[str, Any], spec: Spec, weight: float) -> list[tuple[int, int, float]]:
     for feature in spec.features.values():
         if isinstance(feature, Cross) or not feature.required:
             continue
@@ -171,8 +172,9 @@ def entries(typed: dict[str, Any], spec: Spec) -> list[tuple[int, int, float]]:
     for feature in spec.features.values():
         if not isinstance(feature, Number) or typed[feature.path] is None:
             continue
-        if math.isinf(as_float32(transformed(typed[feature.path], feature))):
-            raise Reject("not_finite")
+        value = as_float32(transformed(typed[feature.path], feature))
+        if abs(value) * max(weight, 1.0) > NUMBER_MAX:
+            raise Reject("too_large")
     if sum(count(typed, spec, feature) for feature in spec.features.values()) > spec.limits.entries:
         raise Reject("too_many_entries")
     found = [

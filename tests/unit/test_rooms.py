@@ -24,7 +24,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "store": ("", "base", "chain", "remedies"),
     "commit": ("committable", "committing", "opening", "prepared"),
     "kernels": ("arrays", "compiling", "exponential", "logarithm", "memory"),
-    "metrics": ("prequential", "scoring", "totals"),
+    "metrics": ("prequential", "record_times", "scoring", "totals"),
     "tables": ("changes", "row_kernels", "shards", "sorted_rows", "table"),
     "events": ("block", "json_records", "records"),
     "features": ("",),

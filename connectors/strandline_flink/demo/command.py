@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from strandline.cli.arguments import Json
+from strandline.cli.not_learned import check_learned
 from strandline.cli.outcome import report
 from strandline.cli.output import out
 from strandline_flink.demo.ending import print_ending
@@ -63,6 +64,12 @@ def command(
             f"unread; everything to find out why is kept in {run}"
         )
         raise typer.Exit(1)
+    check_learned(
+        events=summary.produced,
+        learned=summary.learned,
+        refused=summary.refused,
+        store=summary.store,
+    )
 
 
 def run_folder(parent: Path) -> Path:

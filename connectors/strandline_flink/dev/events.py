@@ -54,7 +54,7 @@ MALFORMED: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
     ("missing_label", _replace(_CLICK, b'"click":null')),
     ("missing_feature", _replace(_ITEM_ID, b'"item":{"id":null')),
     ("bad_label", _replace(_CLICK, b'"click":7')),
-    ("not_finite", _replace(_SCROLL, b'"scroll":1e300')),
+    ("too_large", _replace(_SCROLL, b'"scroll":1e300')),
     ("too_long", _replace(b'"event_id":"', b'"event_id":"' + b"a" * 70_000)),
     ("too_deep", _replace(_TAGS, b'"tags":' + b"[" * 40 + b"]" * 40)),
     ("too_many_entries", _replace(_TAGS, b'"tags":[' + b"7," * 1500 + b"7]")),

@@ -34,6 +34,7 @@ class Progress:
     positions: dict[str, int] = field(default_factory=dict)
     first_version_s: float | None = None
     newest_cut_ms: int = 0
+    newest_time_ms: int = 0
     stopping: bool = False
     restarts: int = 0
     delta_bytes: int = 0
@@ -125,6 +126,7 @@ class Progress:
             self.opened = manifest.version
             return True
         self.newest_cut_ms = manifest.time_ms
+        self.newest_time_ms = body.event_time_ms[1] or self.newest_time_ms
         if self.first_version_s is None:
             self.first_version_s = self._moved_s - self.started_s
         self.total = add_totals((self.total, totals_of(body)))

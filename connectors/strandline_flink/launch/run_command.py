@@ -12,6 +12,7 @@ from rich.text import Text
 
 from strandline.cli.arguments import Json, SpecFile
 from strandline.cli.figures import errors
+from strandline.cli.not_learned import check_learned, counts_text
 from strandline.cli.output import count, err, out, plural, print_json, ratio
 from strandline.clock import wall_clock_ms
 from strandline_flink.job.options import JobOptions
@@ -84,6 +85,8 @@ def command(
         out().print(last_line(ended.summary))
     if ended.exit_code:
         raise typer.Exit(ended.exit_code)
+    counts = {name: ended.summary[name] for name in ("events", "learned", "refused")}
+    check_learned(**counts, store=ended.summary["store"])
 
 
 @contextmanager
@@ -180,5 +183,6 @@ def last_line(summary: dict[str, Any]) -> str:
     )
     return (
         f"{summary['ended']} {stands(summary['version'])}: {plural(summary['events'], 'event')} in "
-        f"{plural(summary['versions'], 'version')}, {count(summary['rejected'])} rejected{quality}"
+        f"{plural(summary['versions'], 'version')}, "
+        f"{counts_text(summary['rejected'], summary['refused'])}{quality}"
     )

@@ -9,6 +9,7 @@ from typing import Final
 
 from strandline.clock import wall_clock_ms
 from strandline.errors import EnvironmentUnfit
+from strandline.metrics import record_times
 from strandline_flink.launch.preflight import Topic
 from strandline_flink.launch.progress import Progress
 from strandline_flink.launch.restarts import WAITED_FOR, Restarts
@@ -40,6 +41,7 @@ class Watch:
     logs: Path
     checkpoint_ms: int
     _told: Told = field(default_factory=Told)
+    _told_of_times: bool = False
     _seen: tuple[StoreWatch, Restarts] | None = None
 
     def follow(self, store: StoreWatch, restarts: Restarts) -> None:
@@ -90,8 +92,17 @@ class Watch:
         for restart in restarts.news():
             if restart.failure.code not in WAITED_FOR or restart.repeats == 1:
                 self.warn(restart.words)
+        self._tell_of_times()
         self.report(self.progress)
         time.sleep(POLL_S)
+
+    def _tell_of_times(self) -> None:
+        """Say once that the records' times are not in milliseconds."""
+        newest_ms = self.progress.newest_time_ms
+        unit = record_times.wrong_unit(newest_ms, wall_clock_ms())
+        if unit is not None and not self._told_of_times:
+            self._told_of_times = True
+            self.warn(record_times.words(unit, newest_ms))
 
     def _stall(self, troubles: dict[Kind, Trouble]) -> Trouble | None:
         """No version, though events wait and nothing is known to be in the way."""

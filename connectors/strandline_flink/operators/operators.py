@@ -123,7 +123,9 @@ class Learn(_Operator):
             return self._mark(self._worker, wire.decode_mark(element))
         assert kind == wire.BLOCK, kind
         with self._learning:
-            self._worker.learn(wire.decode_block(element))
+            # The worker keeps an epoch's events. What came as a file in memory gives that back.
+            own = element if isinstance(element, bytes) else bytes(element)
+            self._worker.learn(wire.decode_block(own))
         return ()
 
     def _mark(self, worker: Worker, mark: Mark) -> Iterable[bytes]:

@@ -1,6 +1,7 @@
 """The library's commands as a user calls them, each in a process of its own."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -179,9 +180,36 @@ def test_hostile_bytes_do_not_reach_the_terminal(tmp_path: Path) -> None:
         "--input",
         tmp_path / "bad.ndjson",
     ]
-    strandline(*command, "--store", tmp_path / "hostile")
+    strandline(*command, "--store", tmp_path / "hostile", code=10)  # nothing is learned
     shown = strandline("show", tmp_path / "hostile", "--rejects").stdout
     assert b"\\x1b[31m\\x9b0m" in shown
+
+
+def test_a_file_with_one_wrong_field_ends_with_its_path_and_the_events_are_kept(
+    folder: Path, tmp_path: Path
+) -> None:
+    price = re.compile(rb'"price":([0-9.]+)')
+    lines = price.sub(rb'"price":"\1"', b"\n".join(SOUND.events(0, 1500)))
+    (tmp_path / "events.ndjson").write_bytes(lines)
+    arguments: list[str | Path] = [folder / "clicks.toml", "--input", tmp_path / "events.ndjson"]
+    done = strandline("learn", *arguments, "--store", tmp_path / "store", code=5)
+    message = done.stderr.decode()
+    assert re.search(r'line 1: wrong_type: (\S+): expected float or null, got "\d', message)
+    assert re.search(r"(?m)^  1500 \S+: wrong_type$", message)
+    (shown,) = re.findall(r"(?m)strandline (show .*)$", message)
+    kept = json.loads(strandline(*shown.split(), "--json").stdout)["rejects"]
+    assert (kept[0]["version"], kept[0]["reason"]) == (None, "wrong_type")
+    assert b"wrong_type" in strandline(*shown.split()).stdout
+
+
+def test_a_learn_that_learned_nothing_is_no_success(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "none.ndjson").write_bytes(b"{}\n" * 7)
+    arguments: list[str | Path] = [folder / "clicks.toml", "--input", tmp_path / "none.ndjson"]
+    done = strandline("learn", *arguments, "--store", tmp_path / "store", code=10)
+    assert b"0 events learned, 7 rejected" in done.stdout
+    assert b"--rejects" in done.stderr
+    (tmp_path / "none.ndjson").write_bytes(b"{}\n" * 7)
+    strandline("learn", *arguments, "--store", tmp_path / "store")  # nothing is left to read
 
 
 def test_listing_versions_imports_no_compiler(folder: Path) -> None:

@@ -210,6 +210,24 @@ def test_freshness_is_of_versions_seen_to_come_by_their_newest_event(
     assert watch.recent_freshness_ms is None
 
 
+@pytest.mark.parametrize(
+    ("time", "unit"), [(1_800_000_000, "seconds"), (1_800_000_000_000_000, "microseconds")]
+)
+def test_record_times_of_another_unit_are_named_and_no_freshness_is_shown(
+    time: int, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.jobs.block", lambda *fields: replace(
+        block(*fields), time_first_ms=time, time_last_ms=time
+    ))  # fmt: skip
+    memory = create_store("memory:", clicks_spec(bits=8))
+    watch = Watch.begin(memory, 10)
+    job = Job(memory)
+    job.epoch({0: EVENTS[:50]})
+    job.commit()
+    assert [seen.freshness_ms for seen in watch.look()] == [None, None]
+    assert f"freshness unknown: record times in {unit}" in line(watch)
+
+
 def test_a_short_history_leaves_out_old_versions_but_no_stream(store: Store) -> None:
     grow(store, 100, "other")
     watch = Watch.begin(store, 2)

@@ -25,7 +25,7 @@ weight.path = "y.weight"
 features.a = { kind = "category", path = "a" }
 features.b = { kind = "category", path = "deep.er.b" }
 features.b2 = { kind = "category", path = "deep.er.b", required = true }
-features.x = { kind = "number", path = "deep.x", transform = "sqrt", scale = 1e30 }
+features.x = { kind = "number", path = "deep.x", transform = "sqrt", scale = 1e9 }
 features.z = { kind = "number", path = "deep.x", transform = "log1p", clip = [-1, 3] }
 features.aa = { kind = "cross", of = ["b", "a"] }
 features.four = { kind = "cross", of = ["a", "b", "b2", "a2"] }
@@ -75,7 +75,7 @@ def _name_the_record(spec: Spec, records: list[bytes | None], labelled: bool) ->
 @pytest.mark.parametrize("name", ALL)
 def test_the_kernel_decodes_like_the_plain_decoder(name: str) -> None:
     left = compare(ALL[name], seed=20_260, count=5_000)
-    assert 0.05 < left / 5_000 < 0.7, "the events are ordinary enough, and hostile enough"
+    assert 0.05 < left / 5_000 < 0.75, "the events are ordinary enough, and hostile enough"
 
 
 @pytest.mark.long

@@ -74,6 +74,7 @@ def test_a_reject_line_keeps_the_beginning_and_the_digest_of_all() -> None:
     line = reject_line(2, 7, data, Rejection(0, "too_long", "d" * 9999))
     assert line.endswith(b"}\n")
     found = json.loads(line)
+    assert found.pop("path") == ""
     assert base64.b64decode(found.pop("bytes")) == data[:4096]
     assert found == {
         "detail": "d" * DETAIL_CHARS_MAX,

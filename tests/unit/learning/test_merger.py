@@ -21,7 +21,7 @@ from strandline.parameters.delta import DeltaFile
 from strandline.reading.model import open_model
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_manifest
-from strandline.tables.changes import Changes, same_changes
+from strandline.tables.changes import Changes, TableDelta, same_changes
 from strandline.tables.table import apply_changes
 from strandline.transactions.transaction import open_stream
 from tests.jobs import Job
@@ -234,10 +234,12 @@ def test_a_merged_value_that_is_not_finite_is_not_prepared() -> None:
     data = SPEC.to_json().replace(b'"log1p"', b'"none"').replace(b'"matched"', b'"sum"')
     store = create_store("memory:", Spec.from_json(data))
     job = Job(store, 2)
-    big = b'{"click": 1, "item": "a", "user": 1, "price": 3.0e19}'
-    job.feed(0, [big])  # n is 2.25e38: finite in each worker, not in their sum
-    job.feed(1, [big])
-    assert [job.mark(index).refused for index in (0, 1)] == [None, None]
+    for index in (0, 1):
+        job.feed(index, clicks(1))
+        delta = job.workers[index].mark(Mark(None, tuple(job.moves[index])))
+        table = delta.tables["ctr.zn"]  # finite in each worker, not in their sum
+        large = TableDelta(table.rows, np.full_like(table.values, 2e38), table.stats)
+        job.merger.add(structs.replace(delta, tables={**delta.tables, "ctr.zn": large}))
     with pytest.raises(MergeError, match=r"ctr\.zn"):
         job.cut()
     assert store.head() == 1

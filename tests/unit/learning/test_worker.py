@@ -10,8 +10,6 @@ from strandline.errors import StoreUnavailable, TooManyRejected
 from strandline.events.block import Block, Mark
 from strandline.events.records import Records
 from strandline.manifest import Span
-from strandline.reading.model import open_model
-from strandline.spec import Spec
 from strandline.store import MemoryStore, create_store, read_manifest
 from strandline.transactions.transaction import open_stream
 from tests.jobs import Job, block
@@ -93,37 +91,6 @@ def test_a_run_begins_on_a_version_of_another_stream_only() -> None:
     assert Job(store).epoch({0: clicks(10)}).seqs == {"0": 1}
 
 
-def huge(item: str) -> bytes:
-    return json.dumps({"click": 1, "item": item, "user": 1, "price": 1e30}).encode()
-
-
-LINEAR = Spec.from_json(SPEC.to_json().replace(b'"log1p"', b'"none"'))
-
-
-def test_a_delta_that_is_not_finite_is_refused_and_the_worker_goes_on_healthy() -> None:
-    job = Job(create_store("memory:", LINEAR))
-    healthy = Job(create_store("memory:", LINEAR))
-    for each in (job, healthy):
-        each.epoch({0: clicks(500)})
-        each.commit()
-    bad = job.epoch({0: [*clicks(20, 1), huge("i1"), b"no json"]})
-    (delta,) = bad.body.deltas
-    assert delta.refused == "table ctr.zn: a change is not finite"
-    assert (delta.events, delta.learned, delta.rejected) == (22, 0, 1)
-    assert (bad.body.counts.refused, bad.body.files, bad.body.prequential) == (21, [], {})
-    assert bad.seqs == {"0": 2}  # contained: nobody waits for it
-    job.commit()
-    good = job.epoch({0: clicks(300, 2)})
-    healthy_good = healthy.epoch({0: clicks(300, 2)})
-    assert good.body.deltas[0].pending == []
-    assert good.body.files[0].sha256 != healthy_good.body.files[0].sha256  # other positions
-    assert good.body.prequential == healthy_good.body.prequential
-    job.commit()
-    healthy.commit()
-    mine, theirs = (open_model(each.store)._parameters["ctr.zn"] for each in (job, healthy))
-    assert mine.items()[1].tobytes() == theirs.items()[1].tobytes()
-
-
 def test_one_subtask_finishes_long_before_the_others() -> None:
     job = Job(create_store("memory:", SPEC), 2)
     job.epoch({0: clicks(100), 1: clicks(100, 1)})
@@ -170,7 +137,9 @@ def test_too_many_rejected_events_end_the_run() -> None:
     job.feed(0, [b"no json"] * 600 + clicks(399))
     job.mark(0)  # 999 events
     job.feed(0, [b"no json", *clicks(1)])
-    with pytest.raises(TooManyRejected, match=r"601 of the run's 1001 events .* 'not_json'.* 0\.5"):
+    with pytest.raises(
+        TooManyRejected, match=r"(?s)601 of the run's 1001 events .* 0\.5 .*not_json"
+    ):
         job.mark(0)
 
 
