@@ -35,7 +35,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "reading": ("model", "reader"),
     "upkeep": ("compactor", "fsck"),
     "transactions": ("local", "transaction"),
-    "cli": ("arguments", "lazy", "lines", "outcome", "output", "signals", "terminal"),
+    "cli": ("arguments", "home", "lazy", "lines", "outcome", "output", "signals", "terminal"),
 }
 FLINK: Final[Mapping[str, tuple[str, ...]]] = {
     GROUND: ("failure", "python_worker"),
