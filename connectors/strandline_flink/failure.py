@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from strandline.errors import StrandlineError
+from strandline.errors import EnvironmentUnfit, StrandlineError
 
 # The message ends where Java's stack trace goes on.
 _MARKER: Final = re.compile(
@@ -17,6 +17,12 @@ _MARKER: Final = re.compile(
 _CAUSE: Final = re.compile(r"^\s*Caused by: (.+)$", re.MULTILINE)
 _LOST: Final = re.compile(
     r"FlinkJobNotFoundException|ConnectException|Connection refused|ConnectionClosedException"
+)
+# What Kafka's Java client is refused with, wherever it happens in a running job.
+_KAFKA: Final = re.compile(
+    r"\b(?:errors\.(?:SaslAuthentication|SslAuthentication|TopicAuthorization"
+    r"|GroupAuthorization|ClusterAuthorization)|java\.net\.UnknownHost"
+    r"|config\.Config)Exception: (.+)"
 )
 FAILURE_FILE: Final = "failure.json"
 # Names the folder of a local run in the environment of its processes.
@@ -47,14 +53,31 @@ def find_failure(text: str) -> Failure | None:
 
 
 def cause_of(text: str) -> Failure:
-    """The marked error of a text, else its root cause."""
-    return find_failure(text) or Failure("", root_cause(text))
+    """The marked error of a text, else why Kafka refuses the job, else its root cause."""
+    return find_failure(text) or kafka_failure(text) or Failure("", root_cause(text))
 
 
 def write_failure(folder: Path, text: str) -> None:
     """Leave the cause of a failure for the parent process."""
     failure = cause_of(text)
     (folder / FAILURE_FILE).write_bytes(msgspec.json.encode(failure))
+
+
+def kafka_failure(text: str) -> Failure | None:
+    """What a broker, or a host's name, refuses the job; the last cause says the most.
+
+    >>> kafka_failure("A: b\\nCaused by: java.net.UnknownHostException: kafka-1").message[:40]
+    'Kafka cannot be used by the job: kafka-1'
+    """
+    found = _KAFKA.findall(text)
+    if not found:
+        return None
+    return Failure(
+        EnvironmentUnfit.code,
+        f"Kafka cannot be used by the job: {found[-1].strip()}. Check --bootstrap, --kafka-config"
+        " and the ACLs of its user (READ and DESCRIBE on the topic), then start again: it goes on"
+        " where the store stands",
+    )
 
 
 def root_cause(text: str) -> str:

@@ -7,5 +7,6 @@ from strandline.cli import signals
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    signals.end_at_once()
-    import_module("strandline.cli.app").main()  # its imports take long
+    signals.end_at_once()  # before any import that takes long
+    import_module("strandline.cli.home").provide_home()
+    import_module("strandline.cli.app").main()

@@ -3,9 +3,10 @@
 from strandline.manifest import FileRef
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, manifest_bytes, read_manifest, read_spec, verify_chain
-from strandline.store.lifecycle import StoreLike, as_store, create_store, open_store
-from strandline.store.memory import MEMORY_URL, MemoryStore
+from strandline.store.lifecycle import ReadableBy, StoreLike, as_store, create_store, open_store
+from strandline.store.memory import MemoryStore
 from strandline.store.posix import PosixStore
+from strandline.store.url import MEMORY_URL, store_url
 
 __all__ = [
     "MEMORY_URL",
@@ -13,6 +14,7 @@ __all__ = [
     "FileRef",
     "MemoryStore",
     "PosixStore",
+    "ReadableBy",
     "Store",
     "StoreLike",
     "as_store",
@@ -22,5 +24,6 @@ __all__ = [
     "open_store",
     "read_manifest",
     "read_spec",
+    "store_url",
     "verify_chain",
 ]

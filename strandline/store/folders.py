@@ -1,8 +1,8 @@
-"""Folders of a POSIX file system: made durably, listed by pattern; and files, mapped."""
+"""Folders of a POSIX file system: made durably, listed by pattern."""
 
-import mmap
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,9 @@ from strandline.store.publish import TEMPORARY, exists, fsync_folder
 TEMPORARY_NAME: Final = re.compile("(" + re.escape(TEMPORARY) + ".*)")
 """The name of what a writer at work, or dead, has in a folder, see `publish`."""
 
+FOLDER_MODE: Final = 0o750
+"""Rejected events are raw data, and parameters tell about users: nothing for every user to read."""
+
 
 class DurableFolders:
     """The folders that this process has made durable: once for each is enough."""
@@ -19,10 +22,13 @@ class DurableFolders:
     def __init__(self) -> None:
         self._made: set[Path] = set()
 
-    def make(self, folder: Path) -> None:
-        """Create the folder and those above it if need be, durably."""
+    def make(self, folder: Path, mode: int | None = None) -> None:
+        """Create the folder and those above it if need be, durably.
+
+        A new folder has exactly this mode; by default `FOLDER_MODE` less the umask.
+        """
         if folder not in self._made:
-            _make(folder)
+            _make(folder, mode)
             self._made.add(folder)
 
 
@@ -38,24 +44,23 @@ def matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
     return [match[1] for match in map(pattern.fullmatch, names) if match is not None]
 
 
-def mapped(path: Path) -> memoryview:
-    """Return the file's bytes, read-only and mapped; an empty file has none."""
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            return memoryview(b"")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+def mode_like(folder: Path) -> int | None:
+    """Return the mode that a new folder inside gets; None if there is none to take it from."""
+    return stat.S_IMODE(os.stat(folder).st_mode) if exists(folder) else None
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, mode: int | None) -> None:
     """Create the folder and those above it, durably.
 
     A folder that is there may be left by a process that died before it was durable, so the one
     above it is synchronised in any case, unless only its owner may.
     """
     if not exists(folder.parent):
-        _make(folder.parent)
+        _make(folder.parent, mode)
     try:
-        os.mkdir(folder)
+        os.mkdir(folder, FOLDER_MODE if mode is None else mode)
+        if mode is not None:
+            os.chmod(folder, mode)
     except FileExistsError:
         with suppress(PermissionError):
             fsync_folder(folder.parent)

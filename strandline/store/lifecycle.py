@@ -1,9 +1,8 @@
 """Creating a store and opening it by its URL: the path of a folder, or `memory:`."""
 
 import os
-import re
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from strandline.errors import NoStore, StoreExists, StoreUnavailable, WrongUsage
 from strandline.manifest import genesis
@@ -11,20 +10,26 @@ from strandline.spec import Spec
 from strandline.spec.comparison import describe_difference
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
-from strandline.store.memory import MEMORY_URL, MemoryStore
+from strandline.store.memory import MemoryStore
 from strandline.store.posix import FOLDERS, PosixStore
 from strandline.store.remedies import unavailable
+from strandline.store.url import MEMORY_URL, store_url
 
 StoreLike = Store | str | os.PathLike[str]
 """A store, or what `open_store` opens it by."""
 
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+ReadableBy = Literal["owner", "group", "all"]
+"""Whom the system lets read a store's files; only the owner may write."""
+READABLE_BY: Final[dict[ReadableBy, int]] = {"owner": 0o700, "group": 0o750, "all": 0o755}
 
 
-def create_store(url: str | os.PathLike[str], spec: Spec) -> Store:
+def create_store(
+    url: str | os.PathLike[str], spec: Spec, *, readable_by: ReadableBy | None = None
+) -> Store:
     """Create a store of this spec and return it; one of the same spec is returned as it is.
 
-    A store that a dead process left half made is completed.
+    A store that a dead process left half made is completed. By default the owner's group may read
+    a new store, unless the umask forbids that.
 
     Raises
     ------
@@ -55,7 +60,7 @@ def create_store(url: str | os.PathLike[str], spec: Spec) -> Store:
     if first is None:
         if isinstance(store, PosixStore):
             _refuse_foreign(store.root)
-            store.make_folders()
+            store.make_folders(None if readable_by is None else READABLE_BY[readable_by])
         store.stage("spec", spec.to_json())
         store.append(0, genesis(spec.sha256))
     found = read_manifest(store, 0).spec
@@ -102,20 +107,11 @@ def as_store(store: StoreLike) -> Store:
     return store
 
 
-def _at(url: str | os.PathLike[str]) -> Store:
-    named: object = os.fspath(url) if isinstance(url, os.PathLike) else url
-    if not isinstance(named, str):
-        raise WrongUsage(
-            f"store: got {type(named).__name__}; expected the path of a folder, as str or"
-            f" os.PathLike, or {MEMORY_URL!r}"
-        )
-    if named == MEMORY_URL:
+def _at(named: str | os.PathLike[str]) -> Store:
+    url = store_url(named)
+    if url == MEMORY_URL:
         return MemoryStore()
-    if not named or "\0" in named or _SCHEME.match(named):
-        raise StoreUnavailable(
-            f"{named!r:.200} is no store's URL; expected the path of a folder, or {MEMORY_URL!r}"
-        )
-    root = Path(os.path.abspath(os.path.expanduser(named)))
+    root = Path(url)
     if root.is_file():
         raise StoreUnavailable(f"{root} is a file; expected the folder of a store, or a new one")
     return PosixStore(root)

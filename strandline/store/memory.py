@@ -12,8 +12,7 @@ from strandline.store.base import (
     digest_of,
     reference_to,
 )
-
-MEMORY_URL: Final = "memory:"
+from strandline.store.url import MEMORY_URL
 
 
 class MemoryStore:

@@ -27,7 +27,8 @@ from strandline.store.base import (
     reference_to,
 )
 from strandline.store.chain import verify_links
-from strandline.store.folders import TEMPORARY_NAME, DurableFolders, mapped, matching
+from strandline.store.files import mapped, opened, read_up_to
+from strandline.store.folders import TEMPORARY_NAME, DurableFolders, matching
 from strandline.store.publish import is_left_over, publish, try_writing
 from strandline.store.remedies import unavailable
 from strandline.store.versions import Versions
@@ -59,11 +60,11 @@ class PosixStore:
     def url(self) -> str:
         return str(self.root)
 
-    def make_folders(self) -> None:
-        """Create the folders that every store has, durably."""
+    def make_folders(self, mode: int | None = None) -> None:
+        """Create the folders that every store has, durably, see `DurableFolders.make`."""
         for folder in (self.root, *(self.root / name for name in FOLDERS)):
             with unavailable(folder):
-                self._durable_folders.make(folder)
+                self._durable_folders.make(folder, mode)
 
     def stage(self, kind: FileKind, data: bytes) -> FileRef:
         ref = reference_to(kind, data)
@@ -79,12 +80,12 @@ class PosixStore:
         path = self._staged(kind, sha256)
         with unavailable(path):
             try:
-                descriptor = os.open(path, os.O_RDONLY)
+                with opened(path) as descriptor:
+                    length = os.fstat(descriptor).st_size
+                    check_length(kind, ref, length, str(path))
+                    data = read_up_to(descriptor, length)
             except FileNotFoundError:
                 raise _missing(path) from None
-            with open(descriptor, "rb") as file:
-                check_length(kind, ref, os.fstat(descriptor).st_size, str(path))
-                data = file.read()
         check_digest(data, sha256, str(path))
         return data
 
@@ -191,11 +192,8 @@ class PosixStore:
     def _verify_and_fsync(self, kind: FileKind, ref: FileRef, path: Path) -> None:
         """Take up a file that another attempt staged and perhaps never made durable."""
         self.read(kind, ref)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
+        with opened(path) as descriptor:
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _missing(path: Path) -> FileMissing:

@@ -13,6 +13,8 @@ begin with a dot.
 
 The lock says that the writer lives: the system drops it with the process, so whoever gets it knows
 that the file is left over, without asking a clock.
+
+A file may be read by whoever may read its folder, whatever the umask of the process that writes it.
 """
 
 import fcntl
@@ -22,7 +24,12 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from strandline.errors import StoreDamaged
+from strandline.store.files import opened
+
 TEMPORARY: Final = ".tmp-"
+
+_FILE_MODE_MAX: Final = 0o644
 
 _WRITE_BYTES: Final = 1 << 18
 """At once: for a longer write Linux takes pages of megabytes, which on a virtual machine are often
@@ -69,19 +76,13 @@ def is_left_over(path: Path, *, discard: bool) -> bool:
     Where the file system has no locks nobody is known to be dead.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        with opened(path) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if discard:
+                os.unlink(path)  # under the lock: a writer that waits for it sees the name go
+    except (OSError, StoreDamaged):  # gone, held by its writer, or nothing that a writer makes
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if discard:
-            os.unlink(path)  # under the lock: a writer that waits for it sees that the name went
-    except OSError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(descriptor)
+    return True
 
 
 def _create(path: Path, data: bytes | memoryview) -> bool:
@@ -103,7 +104,8 @@ def open_temporary(folder: Path) -> tuple[Path, int]:
     """Create a temporary file that is ours while the descriptor is open."""
     while True:
         path = folder / f"{TEMPORARY}{uuid4().hex}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.fchmod(descriptor, os.stat(folder).st_mode & _FILE_MODE_MAX)
         with suppress(OSError):  # without locks nothing is ever taken for left over
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:

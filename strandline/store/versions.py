@@ -17,7 +17,8 @@ from typing import Final
 
 from strandline.errors import NoStore, StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX, VERSIONS_PER_FOLDER
-from strandline.store.folders import TEMPORARY_NAME, DurableFolders, mapped, matching
+from strandline.store.files import mapped, opened, read_up_to
+from strandline.store.folders import TEMPORARY_NAME, DurableFolders, matching, mode_like
 from strandline.store.packing import UNSUPPORTED, pack_folder, remove_packed
 from strandline.store.publish import exists, fsync_folder, is_left_over, publish
 from strandline.store.segment import Segment, segment_parts
@@ -45,7 +46,7 @@ class Versions:
             fsync_folder(self.folder)
             return False
         try:
-            self._durable_folders.make(path.parent)
+            self._durable_folders.make(path.parent, mode_like(self.folder))
             if version and version % VERSIONS_PER_FOLDER == 0 and not self._is_packed(version - 1):
                 # Whoever made the version before may have died before its folder was durable;
                 # within one folder publishing this version makes that one durable too.
@@ -61,17 +62,16 @@ class Versions:
         """Return the bytes of a version's manifest, None if there is no such version."""
         path = self.path(version)
         try:
-            file = path.open("rb")
+            with opened(path) as descriptor:
+                size_bytes = os.fstat(descriptor).st_size
+                if size_bytes > MANIFEST_BYTES_MAX:
+                    raise StoreDamaged(
+                        f"{path} has {size_bytes} bytes, at most {MANIFEST_BYTES_MAX} are read"
+                    )
+                return read_up_to(descriptor, size_bytes)
         except (FileNotFoundError, NotADirectoryError):
             segment = self._segment(version)
             return None if segment is None else segment.manifest(version)
-        with file:
-            size_bytes = os.fstat(file.fileno()).st_size
-            if size_bytes > MANIFEST_BYTES_MAX:
-                raise StoreDamaged(
-                    f"{path} has {size_bytes} bytes, at most {MANIFEST_BYTES_MAX} are read"
-                )
-            return file.read()
 
     def head(self, at_least: int) -> int:
         """Return the newest version, see `Store.head`."""

@@ -148,9 +148,15 @@ def test_a_demo_killed_by_force_leaves_no_process(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("demo", [()], indirect=True)
-def test_ctrl_c_before_events_flow_ends_at_once(demo: Demo) -> None:
-    demo.wait_for("starting the job")
-    demo.process.send_signal(signal.SIGINT)
+@pytest.mark.parametrize(
+    ("number", "said", "code"), [(signal.SIGINT, "starting the job", 130),
+                                 (signal.SIGTERM, "starting a Kafka broker", 143)]
+)  # fmt: skip
+def test_a_signal_before_events_flow_ends_at_once(
+    demo: Demo, number: signal.Signals, said: str, code: int
+) -> None:
+    demo.wait_for(said)
+    demo.process.send_signal(number)
     assert demo.end() == b""
-    assert demo.process.returncode == 130
+    assert demo.process.returncode == code
     demo.assert_nothing_left()

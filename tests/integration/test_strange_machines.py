@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,29 +100,33 @@ def test_temporary_folder_is_mounted_noexec(codec: str, broker: Broker, tmp_path
     learned(broker, topic, tmp_path, in_mounts(mount, "env", f"TMPDIR={noexec}"))
 
 
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that all users may enter: pytest closes its own to others, whenever it starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.long
 @needs_mounts
 @pytest.mark.parametrize(("name", "home"), [("unset", "-uHOME"), ("root", "HOME=/")])
 def test_unknown_user_on_a_read_only_installation_without_a_home(
-    name: str, home: str, broker: Broker, tmp_path: Path
+    name: str, home: str, broker: Broker, shared: Path
 ) -> None:
     """As in a container: the working folder is /, and only the store's folder can be written."""
-    open_to_all = tmp_path / "open"
+    open_to_all = shared / "open"
     for folder in (open_to_all, open_to_all / "kernels", open_to_all / "tmp"):
         folder.mkdir()
         folder.chmod(0o777)
-    for folder in tmp_path.parents:
-        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    tmp_path.chmod(0o755)
-    mounts = readable(cache_dir(), tmp_path / "cache", keep=False)
-    mounts += readable(Path(sys.base_prefix), tmp_path / "python")
+    mounts = readable(cache_dir(), shared / "cache", keep=False)
+    mounts += readable(Path(sys.base_prefix), shared / "python")
     mounts += [f"mount --bind {ROOT} {ROOT}", f"mount -o remount,ro,bind {ROOT}", "cd /"]
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     variables = [
         "env",
         home,
-        f"STRANDLINE_CACHE={tmp_path / 'cache'}",
+        f"STRANDLINE_CACHE={shared / 'cache'}",
         f"TMPDIR={open_to_all / 'tmp'}",
     ]
     variables += [f"NUMBA_CACHE_DIR={open_to_all / 'kernels'}"]

@@ -35,7 +35,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "reading": ("model", "reader"),
     "upkeep": ("compactor", "fsck"),
     "transactions": ("local", "transaction"),
-    "cli": ("arguments", "lazy", "lines", "outcome", "output", "terminal"),
+    "cli": ("arguments", "home", "lazy", "lines", "outcome", "output", "signals", "terminal"),
 }
 FLINK: Final[Mapping[str, tuple[str, ...]]] = {
     GROUND: ("failure", "python_worker"),
@@ -48,6 +48,7 @@ FLINK: Final[Mapping[str, tuple[str, ...]]] = {
         "execution",
         "execution_mode",
         "handle",
+        "kafka_reason",
         "kafka_settings",
         "options",
         "topology",

@@ -98,10 +98,20 @@ class RunFolder:
             # In the memory of the one process that would read them: state is a few hundred bytes.
             "execution.checkpointing.storage": "jobmanager",
             "io.tmp.dirs": str(self.path / "tmp"),
+            # The blob server, RPC, data and REST: for this machine alone.
+            "jobmanager.bind-host": "localhost",
+            "taskmanager.bind-host": "localhost",
             "rest.address": "localhost",
             "rest.bind-address": "localhost",
             "rest.bind-port": "0",
             "rest.port": 0,
+            "strandline.rest": "answers",  # see ReadOnlyRest.java
+            "web.access-control-allow-origin": "",
+            "web.cancel.enable": "false",
+            "web.rescale.enable": "false",
+            "web.submit.enable": "false",
+            "web.tmpdir": str(self.path / "tmp"),
+            "web.upload.dir": str(self.path / "tmp"),
         }
 
     def environment(self) -> dict[str, str]:

@@ -7,6 +7,8 @@ from enum import Enum, auto
 from types import FrameType
 from typing import Final
 
+from strandline.cli.signals import Terminated
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -38,9 +40,9 @@ class Interrupts:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _take(self, _number: int, _frame: FrameType | None) -> None:
+    def _take(self, number: int, _frame: FrameType | None) -> None:
         if self.phase is Phase.STOPPING:
             return
         if self.phase is Phase.STARTING or self.asked:
-            raise KeyboardInterrupt
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         self.asked = True

@@ -33,8 +33,8 @@ def run_demo(options: Options, folder: Path, view: View) -> Summary:
     ------
     EnvironmentUnfit
         If a child ends early or something takes too long; the message names the log file.
-    KeyboardInterrupt
-        If it is interrupted before events flow, or twice.
+    KeyboardInterrupt, Terminated
+        If it is asked to end before events flow, or twice.
     """
     begin_s = time.monotonic()
     interrupts = Interrupts()

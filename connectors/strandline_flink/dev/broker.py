@@ -30,12 +30,12 @@ FOLDER_TIMEOUT_S = 5  # a broker that was just killed holds its folder until the
 # The quick compiler alone: a broker that lives for minutes spends less on it than it gains.
 JVM: Final = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
+PROTOCOLS = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"
 # A node of its own that needs little memory; every internal topic has one partition.
 PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": str(NODE),
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",  # how long a killed broker keeps its successor waiting
@@ -82,6 +82,8 @@ class Broker:
         Default: a free one, chosen at the first start.
     properties
         Broker properties that override the defaults, with Kafka's names.
+    listeners
+        More listeners than the plain one: their names and security protocols. See `address`.
     """
 
     def __init__(
@@ -90,12 +92,18 @@ class Broker:
         *,
         port: int | None = None,
         properties: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.properties = {**PROPERTIES, **(properties or {})}
         self._fixed_port = port
         self._ports: tuple[int, int] | None = None
+        self._listeners = {name: (protocol, 0) for name, protocol in (listeners or {}).items()}
         self._process: subprocess.Popen[bytes] | None = None
+
+    def address(self, listener: str) -> str:
+        """`host:port` of one of `listeners`. Known after the first `start`."""
+        return f"{HOST}:{self._listeners[listener][1]}"
 
     @property
     def bootstrap(self) -> str:
@@ -180,11 +188,18 @@ class Broker:
 
     def _configure(self, ports: tuple[int, int]) -> None:
         clients, controller = (f"{HOST}:{port}" for port in ports)
+        self._listeners = {
+            name: (protocol, port or free_port())
+            for name, (protocol, port) in self._listeners.items()
+        }
+        more = "".join(f",{name}://{self.address(name)}" for name in self._listeners)
+        protocols = "".join(f",{name}:{each}" for name, (each, _) in self._listeners.items())
         settings = {
             **self.properties,
             "log.dirs": str(self.folder.resolve() / "data"),
-            "listeners": f"PLAINTEXT://{clients},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{clients}",
+            "listeners": f"PLAINTEXT://{clients},CONTROLLER://{controller}{more}",
+            "listener.security.protocol.map": PROTOCOLS + protocols,
+            "advertised.listeners": f"PLAINTEXT://{clients}{more}",
             "controller.quorum.voters": f"{NODE}@{controller}",
         }
         lines = "".join(f"{key}={value}\n" for key, value in settings.items())

@@ -48,6 +48,7 @@ SETTINGS: Final = {
     "taskmanager.memory.task.off-heap.size": "128m",
     # One interpreter for all slots of a TaskManager, and one lock: a second slot adds nothing.
     "taskmanager.numberOfTaskSlots": 1,
+    "web.access-control-allow-origin": "",
     "web.submit.enable": False,
 }
 
@@ -239,6 +240,8 @@ class Cluster:
             "jobmanager.rpc.port": self._rpc_port,
             "rest.bind-port": str(self._port),
             "rest.port": self._port,
+            "web.tmpdir": str(self.folder / "tmp"),
+            "web.upload.dir": str(self.folder / "tmp"),
             **self._settings,
         }
         write_configuration(self.configuration, settings)

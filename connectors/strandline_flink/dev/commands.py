@@ -138,7 +138,7 @@ def events(
         where = "standard output" if str(output) == "-" else str(output)
     else:
         stop = stop_event()
-        settings = KafkaSettings.load(kafka_config).librdkafka_options()
+        settings = loaded(kafka_config)
         chunks = paced(islice(endless(seed, first, malformed), events), rate, stop)
         assert bootstrap is not None, "checked above"
         assert topic is not None, "checked above"
@@ -169,7 +169,7 @@ def send(
     Examples: `strandline dev send rides.ndjson --bootstrap localhost:9092 --topic rides`,
     `… | strandline dev send - --bootstrap localhost:9092 --topic rides`
     """
-    settings = KafkaSettings.load(kafka_config).librdkafka_options()
+    settings = loaded(kafka_config)
     with ExitStack() as stack:
         chunks = chunks_of_lines(open_input(file, stack, "FILE"))
         if rate > 0:
@@ -210,6 +210,14 @@ def chunks_of_lines(stream: BinaryIO) -> Iterator[list[bytes | None]]:
             yield [*found]
     if rest.strip():
         yield [rest.strip()]
+
+
+def loaded(kafka_config: str) -> KafkaSettings:
+    """Return the settings of the Kafka clients; warn of a file that every user can read."""
+    settings = KafkaSettings.load(kafka_config)
+    if settings.warning:
+        err().print(f"warning: {settings.warning}")
+    return settings
 
 
 def endless(seed: int, first: int, malformed: float) -> Iterator[bytes]:

@@ -3,13 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from strandline.errors import EnvironmentUnfit
+from strandline_flink.job.kafka_reason import not_allowed, reason
+from strandline_flink.job.kafka_settings import KafkaSettings
 
 TICK_S: Final = 0.01
 CHUNK_EVENTS_MAX: Final = 500
@@ -56,15 +58,14 @@ def produce(
     bootstrap: str,
     topic: str,
     chunks: Iterable[list[bytes | None]],
-    options: Mapping[str, Any] | None = None,
+    settings: KafkaSettings | None = None,
 ) -> int:
     """Send chunks of events, each to the topic's next partition; return the events acknowledged.
 
-    `options` are more of librdkafka's settings, for instance its security. Raises
-    `EnvironmentUnfit` if the broker cannot be reached, the topic does not exist, or an event is not
-    acknowledged.
+    Raises `EnvironmentUnfit` if the broker cannot be reached or refuses us, the topic does not
+    exist, or an event is not acknowledged.
     """
-    sending = Sending(bootstrap, topic, options or {})
+    sending = Sending(bootstrap, topic, settings or KafkaSettings())
     try:
         for index, chunk in enumerate(chunks):
             sending.send(sending.partitions[index % len(sending.partitions)], chunk)
@@ -79,15 +80,20 @@ def produce(
 class Sending:
     """A producer of one topic. `sent` counts what was handed to it."""
 
-    def __init__(self, bootstrap: str, topic: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, bootstrap: str, topic: str, settings: KafkaSettings) -> None:
         self.sent = 0
         self._topic = topic
         self._failed: KafkaError | None = None
         self._producer = Producer(
-            {**PRODUCER, **options, "bootstrap.servers": bootstrap, "on_delivery": self._report},
+            {
+                **PRODUCER,
+                **settings.librdkafka_options(),
+                "bootstrap.servers": bootstrap,
+                "on_delivery": self._report,
+            },
             logger=logging.getLogger("kafka"),
         )
-        self.partitions = partitions_of(self._producer, topic, bootstrap)
+        self.partitions = partitions_of(self._producer, topic, bootstrap, settings)
 
     def send(self, partition: int, events: Iterable[bytes | None]) -> None:
         """Hand events to the client, and wait while it holds too many. Raises `KafkaException`."""
@@ -121,16 +127,16 @@ class Sending:
             raise KafkaException(self._failed)
 
 
-def partitions_of(client: Any, topic: str, bootstrap: str) -> list[int]:
-    """Return the topic's partitions. Raises `EnvironmentUnfit` if there is no such topic."""
+def partitions_of(client: Any, topic: str, bootstrap: str, settings: KafkaSettings) -> list[int]:
+    """Return the topic's partitions. Raises `EnvironmentUnfit` if it is not there for this user."""
     try:
-        topics = client.list_topics(timeout=ANSWER_TIMEOUT_S).topics
+        topics = client.list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics
     except KafkaException as error:
-        raise EnvironmentUnfit(
-            f"no Kafka broker answers at {bootstrap}: {error.args[0].str()}. Start it, or check"
-            " --bootstrap and --kafka-config"
-        ) from error
-    if topic not in topics:
+        raise EnvironmentUnfit(reason(bootstrap, settings)) from error
+    refused = topics[topic].error if topic in topics else None
+    if refused is not None and refused.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        raise EnvironmentUnfit(not_allowed(topic, bootstrap, settings))
+    if refused is not None or topic not in topics:
         raise EnvironmentUnfit(
             f"no topic {topic!r} at {bootstrap}: create it, or check --topic and --bootstrap"
         )

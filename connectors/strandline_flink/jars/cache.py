@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from strandline.cli.home import home_in, usable_home
 from strandline.errors import EnvironmentUnfit
-from strandline_flink.processes.child_environment import usable_home
 
 
 def cache_dir(*parts: str) -> Path:
@@ -35,22 +34,8 @@ def cache_root() -> Path:
         return Path(named)
     if shared := os.environ.get("XDG_CACHE_HOME"):
         return Path(shared) / "strandline"
-    if home := usable_home():
-        return home / ".cache" / "strandline"
-    return private_folder(Path(tempfile.gettempdir()) / f"strandline-cache-{os.getuid()}")
-
-
-def private_folder(folder: Path) -> Path:
-    """The folder, made for this user alone: others can make it first in a temporary folder."""
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise EnvironmentUnfit(
-            f"the cache folder {folder} is not this user's alone: set HOME or STRANDLINE_CACHE to "
-            "a folder that can be written"
-        )
-    return folder
+    home = usable_home() or home_in(Path(tempfile.gettempdir()))
+    return home / ".cache" / "strandline"
 
 
 @contextmanager

@@ -26,6 +26,9 @@ FAULTS = (
     "unusedImport,unusedLabel,unusedLocal,unusedPrivate,unusedTypeArgs,uselessTypeCheck"
 )
 COMPILE_TIMEOUT_S = 120
+# Flink looks for what may look at REST requests under this name.
+SERVICE = "META-INF/services/org.apache.flink.runtime.io.network.netty.InboundChannelHandlerFactory"
+PROVIDER = "strandline.flink.ReadOnlyRest"
 
 
 def compiled() -> Path:
@@ -57,7 +60,7 @@ def source_root() -> Path:
 
 def content_hash(root: Path, sources: list[Path]) -> str:
     """16 hex digits over the sources, PyFlink's version, the locked jars and the options."""
-    parts = [version("apache-flink"), *OPTIONS, FAULTS]
+    parts = [version("apache-flink"), *OPTIONS, FAULTS, SERVICE, PROVIDER]
     parts += [jar.sha256 for jar in (*locked("compiler"), *locked("connector"))]
     digest = hashlib.sha256("\n".join(parts).encode())
     for source in sources:
@@ -111,6 +114,7 @@ def pack(classes: Path, jar: Path) -> None:
     """Same classes, same bytes: entries are sorted and carry no time."""
     with zipfile.ZipFile(jar, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo("META-INF/MANIFEST.MF"), "Manifest-Version: 1.0\n\n")
+        archive.writestr(zipfile.ZipInfo(SERVICE), f"{PROVIDER}\n")
         for file in sorted(classes.rglob("*.class")):
             entry = zipfile.ZipInfo(file.relative_to(classes).as_posix())
             archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)

@@ -68,7 +68,8 @@ def place_settings(options: JobOptions) -> dict[str, Any]:
             "python.client.executable": sys.executable,
             "python.executable": options.python or sys.executable,
         }
-    return RunFolder(Path(folder)).flink_configuration()
+    page = {"strandline.rest": "page"} if options.flink_page else {}
+    return RunFolder(Path(folder)).flink_configuration() | page
 
 
 def remote_environment(address: str, configuration: Configuration) -> StreamExecutionEnvironment:

@@ -19,6 +19,7 @@ from pyflink import java_gateway
 
 from strandline.errors import StrandlineError
 from strandline_flink.failure import RUN_FOLDER, marked, write_failure
+from strandline_flink.job.gateway import launch_gateway
 
 JVM_EXIT_S: Final = 10
 
@@ -70,6 +71,7 @@ def java_process() -> Iterator[Sequence[subprocess.Popen[bytes]]]:
             launched.set()
 
     java_gateway.launch_gateway_server_process = launch_and_read
+    java_gateway.launch_gateway = launch_gateway
     starting = threading.Thread(target=start, daemon=True)
     starting.start()
     launched.wait()  # no import goes on while a process with Python threads is forked

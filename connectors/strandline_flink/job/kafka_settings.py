@@ -5,7 +5,9 @@ setting such as `auto.offset.reset` would undo what exactly-once stands on. Cert
 files, the one format that both clients read.
 """
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,7 @@ KEYS: Final = (
     "ssl.keystore.location",
     "ssl.key.password",
 )
+PASSWORDS: Final = ("sasl.password", "ssl.key.password")
 # The connector's jar moves the Kafka client under this package.
 _SECURITY: Final = "org.apache.flink.kafka.shaded.org.apache.kafka.common.security"
 LOGIN_MODULES: Final = {
@@ -48,9 +51,13 @@ CONFIG_BYTES_MAX: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
-    """Checked connection settings; `values` is never shown, it holds passwords."""
+    """Checked connection settings; `values` is never shown, it holds passwords.
+
+    `warning` says what is wrong with the file without being an error.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warning: str = ""
 
     @classmethod
     def load(cls, path: str) -> Self:
@@ -72,18 +79,24 @@ class KafkaSettings:
             )
         values: dict[str, str] = {}
         for number, line in enumerate(text.splitlines(), 1):
-            stripped = line.strip()
-            if not stripped or stripped.startswith(("#", "!")):
+            if not line.strip() or line.lstrip().startswith(("#", "!")):
                 continue
-            key, equals, value = stripped.partition("=")
+            key, equals, value = line.partition("=")
             if key.strip() not in KEYS or not equals:
                 raise EnvironmentUnfit(
                     f"{path}, line {number}: expected KEY=VALUE with one of {', '.join(KEYS)}, "
                     f"got {shown(key.strip(), equals)}"
                 )
-            values[key.strip()] = value.strip()
+            # A password may begin and end with blanks; of others nobody means them.
+            name = key.strip()
+            values[name] = value if name in PASSWORDS else value.strip()
         check(path, values)
-        return cls(values)
+        return cls(values, warning_of(path, values))
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.values.get("security.protocol", "PLAINTEXT").endswith("SSL")
 
     def describe(self) -> str:
         """How we connect, without secrets."""
@@ -124,6 +137,15 @@ class KafkaSettings:
             for key, value in self.values.items()
             for name in _LIBRDKAFKA_NAMES.get(key, (key,))
         }
+
+
+def warning_of(path: str, values: Mapping[str, str]) -> str:
+    """Say so if a file with passwords can be read by every user of the machine."""
+    if os.stat(path).st_mode & stat.S_IROTH and any(key in values for key in PASSWORDS):
+        return (
+            f"{path} holds a password, and every user of this machine can read it: chmod o-r {path}"
+        )
+    return ""
 
 
 def shown(key: str, equals: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from strandline.errors import WrongUsage
 from strandline.limits import NAME_PATTERN, SHARDS_MAX
+from strandline.store import MEMORY_URL, store_url
 from strandline_flink.job.execution_mode import MODES
 
 CHECKPOINT_MS_MIN: Final = 50
@@ -83,6 +84,10 @@ class JobOptions:
     kafka_config: str = option(
         "properties file with the TLS and SASL settings of the Kafka clients", "", "FILE"
     )
+    flink_page: bool = option(
+        "serve the web page of a run's own Flink, to this machine; its address is in the run's log",
+        False,
+    )
     submission: str = option("identity of this submission; made if not given", "", "UUID")
 
     def __post_init__(self) -> None:
@@ -102,6 +107,8 @@ class JobOptions:
             raise refused("flink", self.flink, "HOST:PORT")
         if self.python and not self.flink:
             raise refused("python", self.python, "--flink with it: a local run takes its own")
+        if self.store_url == MEMORY_URL:
+            raise refused("store", self.store, "a folder: a run is several processes")
         object.__setattr__(self, "start", parsed_start(self.start))
         if self.checkpoint_ms < CHECKPOINT_MS_MIN:
             raise refused("checkpoint", self.checkpoint, f"{CHECKPOINT_MS_MIN}ms or longer")
@@ -122,7 +129,7 @@ class JobOptions:
     @property
     def store_url(self) -> str:
         """The store as an absolute path, so that every process means the same folder."""
-        return str(Path(self.store).expanduser().absolute())
+        return store_url(self.store)
 
     @property
     def job_name(self) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from kafka.net.compat import KafkaNetClient
 
 from strandline.commit.opening import check_one_stream, check_topic_free
@@ -19,6 +19,7 @@ from strandline.learners.loading import make_learners, one_stream_tables
 from strandline.spec import Spec
 from strandline.store import Store, create_store
 from strandline_flink import jars
+from strandline_flink.job.kafka_reason import not_allowed, reason
 from strandline_flink.job.kafka_settings import KafkaSettings
 from strandline_flink.job.options import JobOptions
 from strandline_flink.processes.java_home import java_home
@@ -52,6 +53,8 @@ class Topic:
             if found:
                 return len(found)
             known = sorted(name for name in consumer.topics() if not name.startswith("__"))
+            if not self._allowed():
+                raise EnvironmentUnfit(not_allowed(self.name, self.bootstrap, self.settings))
             raise EnvironmentUnfit(
                 f"topic {self.name!r} does not exist at {self.bootstrap}; it has "
                 f"{', '.join(known[:20]) or 'no topics'}. Create it, or check --topic"
@@ -86,6 +89,12 @@ class Topic:
             "topic_id": topic_id.decode().rstrip("="),  # as Java spells it
         }
 
+    def _allowed(self) -> bool:
+        """Whether the broker tells this user about the topic; one that it keeps it hides."""
+        with self._connected(KafkaAdminClient) as admin:
+            (described,) = admin.describe_topics([self.name])
+        return bool(described["error_code"] != TopicAuthorizationFailedError.errno)
+
     def _consumer(
         self, isolation_level: str = "read_committed"
     ) -> contextlib.AbstractContextManager[Any]:
@@ -110,11 +119,11 @@ class Topic:
                     **self.settings.client_options(),
                 )
         except KafkaError as error:
-            raise EnvironmentUnfit(
-                f"no Kafka broker answers at {self.bootstrap} as "
-                f"{self.settings.describe()}: {error}. "
-                "Start it, or check --bootstrap and --kafka-config"
-            ) from None
+            if isinstance(error, TopicAuthorizationFailedError):
+                said = not_allowed(self.name, self.bootstrap, self.settings)
+            else:
+                said = reason(self.bootstrap, self.settings)
+            raise EnvironmentUnfit(said) from None
         except (OSError, ValueError) as error:
             raise EnvironmentUnfit(
                 f"cannot connect to Kafka at {self.bootstrap!r}: {error}. "

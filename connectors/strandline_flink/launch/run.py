@@ -51,6 +51,8 @@ def run(options: JobOptions, report: Report, warn: Warn) -> Ended:
     # Before the store is made: a run that is refused leaves nothing behind.
     mode = check_cluster(options) if options.flink else chosen(options.mode)
     checked = check(options)
+    if checked.topic.settings.warning:
+        warn(checked.topic.settings.warning)
     if options.parallelism > checked.partitions:
         warn(
             f"{options.parallelism} workers for {checked.partitions} partitions: "

@@ -48,6 +48,7 @@ def command(
     kafka_config: Annotated[
         str, typer.Option(help=HELP["kafka_config"], metavar="FILE", show_default=False)
     ] = "",
+    flink_page: Annotated[bool, typer.Option("--flink-page", help=HELP["flink_page"])] = False,
     submission: Annotated[str, typer.Option(hidden=True)] = "",
     json: Json = False,
 ) -> None:
@@ -75,6 +76,7 @@ def command(
         flink=flink,
         python=python,
         kafka_config=kafka_config,
+        flink_page=flink_page,
         submission=submission,
     )
     with reporting(quiet=json) as report:

@@ -16,6 +16,7 @@ from typing import Final
 
 import strandline
 import strandline_flink
+from strandline.cli.home import usable_home
 from strandline_flink.processes.java_home import java_home
 
 LOCALE: Final = "C.UTF-8"
@@ -65,14 +66,6 @@ def child_environment(temporary: Path) -> dict[str, str]:
         "TMPDIR": str(temporary),
         "USER": user,
     }
-
-
-def usable_home() -> Path | None:
-    """HOME if it is a folder of this user's, None if there is none: a container's may be "/"."""
-    named = Path(os.environ.get("HOME", ""))
-    if not named.is_absolute() or named == Path("/"):
-        return None
-    return named if named.is_dir() and os.access(named, os.W_OK | os.X_OK) else None
 
 
 def user_name() -> str:

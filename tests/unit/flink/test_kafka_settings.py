@@ -95,3 +95,20 @@ def test_anything_else_is_refused_without_showing_it(tmp_path: Path, text: str) 
         load(tmp_path, text)
     assert "kafka.properties" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_password_keeps_the_blanks_round_it(tmp_path: Path) -> None:
+    text = SCRAM.replace(f"sasl.password={SECRET}", "sasl.password= two words ")
+    assert load(tmp_path, text).values["sasl.password"] == " two words "
+
+
+@pytest.mark.parametrize(("mode", "warns"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_password_that_every_user_can_read_is_warned_of(
+    tmp_path: Path, mode: int, warns: bool
+) -> None:
+    file = tmp_path / "kafka.properties"
+    file.write_text(SCRAM)
+    file.chmod(mode)
+    warning = KafkaSettings.load(str(file)).warning
+    assert ("chmod o-r" in warning) == warns
+    assert SECRET not in warning

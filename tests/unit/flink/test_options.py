@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from strandline.errors import WrongUsage
+from strandline.errors import StrandlineError, WrongUsage
 from strandline_flink.job.options import JobOptions
 from strandline_flink.launch import run_command
 
@@ -69,3 +69,11 @@ def test_each_submission_has_its_own_identity() -> None:
 def test_value_out_of_range_names_its_option(changed: dict[str, Any], named: str) -> None:
     with pytest.raises(WrongUsage, match=named):
         options(**changed)
+
+
+@pytest.mark.parametrize(
+    "store", ["s3://bucket/key", "gs:b", "memory:", "", "a\0b", "~nobody-here/x"]
+)
+def test_a_store_that_is_no_folder_is_refused_before_a_path_is_made_of_it(store: str) -> None:
+    with pytest.raises(StrandlineError, match="folder"):
+        options(store=store)

@@ -28,6 +28,11 @@ features.item.kind = "category"
 features.x.kind = "number"
 learners.sums = { type = "faulty", feature = "item" }
 learners.seen = { type = "counts", feature = "item" }
+[learners.line]
+type = "sklearn"
+features = ["x"]
+bits = 4
+estimator.name = "SGDRegressor"
 """
 LINEAR = """
 name = "linear"
@@ -193,9 +198,10 @@ def test_how_blocks_are_cut_changes_no_bit_of_what_is_learned_again(faulty: Job)
     assert faulty.epoch({0: records}).encode() == other.epoch({0: records}).encode()
 
 
-def test_pending_deltas_stay_while_an_epoch_is_learned_again(faulty: Job) -> None:
+@pytest.mark.parametrize("label", [faulty_learner.NAN_CHANGE, faulty_learner.RAISES_LATE])
+def test_pending_deltas_stay_while_an_epoch_is_learned_again(label: float, faulty: Job) -> None:
     """What earlier epochs learned, published or not, is as it was."""
-    bad = event(3, y=faulty_learner.RAISES_LATE)
+    bad = event(3, y=label).replace(b"i3", b"of nobody else")
     for number in range(4):
         faulty.epoch({0: [event(n) for n in range(50)] + [bad]})
         faulty.commit(keep=2)

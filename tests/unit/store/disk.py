@@ -82,9 +82,9 @@ class Disk:
         self._hold(path)
         os.unlink(path)
 
-    def mkdir(self, path: Path) -> None:
+    def mkdir(self, path: Path, mode: int = 0o777) -> None:
         self.step("mkdir", path)
-        os.mkdir(path)
+        os.mkdir(path, mode)
 
     def rmdir(self, path: Path) -> None:
         self.step("rmdir", path)
