@@ -223,6 +223,7 @@ class Steps:
                 checkpoint=None,
                 counts=Counts(events=0, learned=0, refused=0, rejected=0),
                 deltas=[],
+                empty=[(0, first, first + 1)],
                 event_time_ms=(0, 0),
                 files=files,
                 prequential={},

@@ -16,7 +16,8 @@ from strandline.features import Batch
 from strandline.learners.ftrl import Ftrl
 from strandline.manifest import Prequential
 from strandline.merge import WorkerChange
-from strandline.metrics.prequential import add_sums, prequential_sums
+from strandline.metrics.prequential import add_sums
+from strandline.metrics.scoring import prequential_sums
 from strandline.spec import FtrlSpec
 from strandline.tables.changes import Changes, TableDelta
 from strandline.tables.table import DenseTable, Table

@@ -29,8 +29,8 @@ import numpy as np
 
 from bench.output import finish, parser, progress, table
 from strandline.commit.committing import commit
-from strandline.encoding.canonical import canonical_json
 from strandline.learners.loading import make_learners, schemas_of
+from strandline.manifest.continuity import render_committable
 from strandline.parameters.delta import DeltaFile
 from strandline.spec import Spec
 from strandline.store import Store, create_store, read_spec
@@ -141,19 +141,17 @@ def stage_and_commit(store: Store) -> Iterator[int]:
         ref = store.stage("delta", delta)
         file = {"bytes": ref.bytes, "replica": 0, "rows": {"popularity.counts": 1}, "seqs": {}}
         file |= {"sha256": ref.sha256, "shard": 0, "shards": 1, "time_ms": 0}
-        body = EMPTY | {"files": [file]}
-        committable = {
-            "after": {"0": position + 1},
-            "before": {"0": position},
-            "body": body,
-            "first": {},
-            "format": 1,
-            "run": stream.run,
-            "seqs": {},
-            "stream": "events",
-            "time_ms": 0,
-        }
-        yield commit(store, canonical_json(committable)).version
+        committable = render_committable(
+            after={"0": position + 1},
+            before={"0": position},
+            body=EMPTY | {"empty": [[0, position, position + 1]], "files": [file]},
+            first={},
+            run=stream.run,
+            seqs={},
+            stream="events",
+            time_ms=0,
+        )
+        yield commit(store, committable).version
         position += 1
 
 

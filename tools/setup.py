@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements"
 PYTHONS = ((3, 11), (3, 12))
-WARM_UP = "from strandline.learners.loading import warm_up; warm_up()"
 COMPILE = (
     "import compileall, sysconfig;"
     " compileall.compile_dir(sysconfig.get_path('purelib'), quiet=2, workers=0)"
@@ -160,7 +159,12 @@ def install(wanted):
         {"the locked packages": locked},
         {"Strandline itself": [*uv, "--quiet", "--no-deps", "--editable", str(ROOT)]},
         {
-            "the kernels' machine code": [python, "-c", WARM_UP],  # no first event waits for it
+            "the kernels' machine code": [
+                python,
+                "-m",
+                "strandline.cli",
+                "warm",
+            ],  # no first event waits for it
             "the packages' bytecode": [python, "-c", COMPILE],  # once here, not at every start
             "the locked jars": [python, "-m", "strandline_flink.jars"],
         },

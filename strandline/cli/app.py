@@ -23,6 +23,7 @@ OWN: Final = {
     "show": "Show everything one version records; list rejected events.",
     "predict": "Predict events from standard input.",
     "compact": "Write full copies of the parameters, so that opening stays fast.",
+    "warm": "Compile ahead what predicting and learning need, for images.",
     "fsck": "Check every version, file and base of a store.",
 }
 

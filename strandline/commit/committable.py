@@ -5,13 +5,13 @@ Its identity is the SHA-256 of its bytes, so a commit that is repeated is recogn
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from strandline.commit.prepared import Prepared
-from strandline.encoding.canonical import canonical_json, sha256_hex
+from strandline.encoding.canonical import sha256_hex
 from strandline.encoding.structs import ready
 from strandline.errors import CommitRefused, Gap
 from strandline.manifest import (
@@ -24,8 +24,7 @@ from strandline.manifest import (
     check_canonical,
     newer_format,
 )
-
-FORMAT: Final = 1
+from strandline.manifest.continuity import render_committable
 
 
 class _Fields(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -122,18 +121,15 @@ def committable_from(prepared: Prepared, before: Mapping[str, int], stream: str)
     _check_moves(prepared, before, stream)
     first = {str(p): begin for p, begin, _ in prepared.moves if str(p) not in before}
     after = {**before, **{str(p): end for p, _, end in prepared.moves}}
-    return canonical_json(
-        {
-            "after": after,
-            "before": before,
-            "body": msgspec.to_builtins(prepared.body),
-            "first": first,
-            "format": FORMAT,
-            "run": prepared.run,
-            "seqs": prepared.seqs,
-            "stream": stream,
-            "time_ms": prepared.time_ms,
-        }
+    return render_committable(
+        after=after,
+        before=before,
+        body=msgspec.to_builtins(prepared.body),
+        first=first,
+        run=prepared.run,
+        seqs=prepared.seqs,
+        stream=stream,
+        time_ms=prepared.time_ms,
     )
 
 

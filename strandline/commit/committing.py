@@ -27,8 +27,9 @@ from strandline.encoding.canonical import sha256_hex
 from strandline.errors import CommitRefused, Gap, Rival, StoreDamaged, Superseded
 from strandline.limits import MANIFEST_BYTES_MAX
 from strandline.manifest import Manifest, StreamEntry, parse_manifest, render_manifest
+from strandline.manifest.continuity import check_follows
 from strandline.store.base import Store
-from strandline.store.chain import manifest_bytes, references_of
+from strandline.store.chain import manifest_bytes, read_verified, references_of
 
 ReadVersion = Callable[[int], bytes]
 """A version's number -> its manifest's bytes; raises if it is not there."""
@@ -121,7 +122,8 @@ def commit(store: Store, committable: bytes, *, lengths_only: bool = False) -> C
     CommitRefused
         `Superseded`, `Rival` or `Gap`: never worth a retry.
     StoreDamaged
-        A file that the committable names is missing or altered; nothing was committed.
+        A file that the committable names is missing or altered, or head does not follow from the
+        version before it; nothing was committed.
     StoreUnavailable
         The store did not answer; the outcome is unknown and the same call may be repeated.
     """
@@ -130,6 +132,7 @@ def commit(store: Store, committable: bytes, *, lengths_only: bool = False) -> C
     lost: StoreDamaged | None = None
     while True:
         head = store.head(head)
+        read_verified(store, head)
         decision = decide(head, partial(manifest_bytes, store), wanted)
         if isinstance(decision, CommitRefused):
             raise decision
@@ -167,11 +170,25 @@ def _create(
         time_ms=committable.time_ms,
         version=version,
     )
-    if len(manifest) > MANIFEST_BYTES_MAX:
+    if len(manifest) <= MANIFEST_BYTES_MAX:
+        return _sound(parent, parent_bytes, version, manifest)
+    return CommitRefused(
+        f"version {version} of stream {committable.stream} needs a manifest of {len(manifest)}"
+        f" bytes, at most {MANIFEST_BYTES_MAX} are allowed; start again from head with a shorter"
+        " checkpoint interval"
+    )
+
+
+def _sound(
+    parent: Manifest, parent_bytes: bytes, version: int, manifest: bytes
+) -> Create | CommitRefused:
+    """What nobody would build on must never become head: a version is not taken back."""
+    try:
+        check_follows(parent, sha256_hex(parent_bytes), parse_manifest(manifest))
+    except StoreDamaged as error:
         return CommitRefused(
-            f"version {version} of stream {committable.stream} needs a manifest of"
-            f" {len(manifest)} bytes, at most {MANIFEST_BYTES_MAX} are allowed;"
-            " start again from head with a shorter checkpoint interval"
+            f"version {version} would not follow from version {parent.version}: {error}; nothing"
+            " was committed"
         )
     return Create(version, manifest)
 

@@ -33,7 +33,7 @@ from strandline.manifest import (
     render_manifest,
 )
 from strandline.store.base import Store
-from strandline.store.chain import manifest_bytes, read_manifest
+from strandline.store.chain import manifest_bytes, read_manifest, read_verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,7 @@ def append_open(store: Store, wanted: Opening) -> int:
     head = 0
     while True:
         head = store.head(head)
+        read_verified(store, head)
         decision = decide_open(head, partial(manifest_bytes, store), wanted)
         if isinstance(decision, Exception):
             raise decision

@@ -14,6 +14,7 @@ from strandline.features.plain_decoder import PlainDecoder
 from strandline.features.plan import make_plan
 from strandline.features.rejection import Rejection
 from strandline.features.weaving import weave_batches
+from strandline.kernels.compiling import is_at_hand
 from strandline.kernels.memory import PADDING, address_of
 from strandline.spec import Spec
 
@@ -48,6 +49,21 @@ class Decoder:
         self._entries_per_row = len(spec.features) + 1  # of the last batch: how much room to make
         self._entries_max = spec.limits.entries + 1
         self._free: dict[bool, list[Scratch]] = {True: [], False: []}
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the kernel is in this process, and ready."""
+        return bool(decode_rows.overloads)
+
+    def load(self) -> bool:
+        """Load the kernel if its code is kept, without compiling it; whether it was."""
+        records, scratch = Records.of([]), Scratch(self._plans[False])
+        columns = _Columns(0, 1)
+        return self.is_compiled or is_at_hand(
+            decode_rows, 0, 0, 0, records.begins, records.lengths, 0, 0,
+            scratch.address, scratch.values, scratch.logs,
+            columns.address, columns.starts, np.empty(0, np.bool_),
+        )  # fmt: skip
 
     def decode(
         self, records: Sequence[bytes | None], *, labelled: bool = True

@@ -52,7 +52,7 @@ class Learner(Protocol):
         -------
         NDArray or None
             Per event the prediction made before it was learned; probabilities in [0, 1] and
-            unclipped (sums over them clip, see `strandline.metrics.prequential`). None if the
+            unclipped (sums over them clip, see `strandline.metrics.scoring`). None if the
             learner does not predict.
         """
 

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strandline.features import Batch
+from strandline.kernels.arrays import read_only
+from strandline.kernels.exponential import write_powers_of_2
 from strandline.learners.counts import count_values
 from strandline.spec import CountsSpec, Predicts
 from strandline.tables.changes import TableDelta, Values
@@ -75,5 +77,7 @@ class DecayedCounts:
         later = rows.copy()
         later[:, 2] = np.maximum(rows[:, 2], time_ms)
         age_ms: NDArray[np.float64] = later[:, 2] - rows[:, 2]
-        later[:, :2] *= np.exp2(-age_ms / self.half_life_ms)[:, None]
+        shares = np.empty(len(rows))
+        write_powers_of_2(read_only(-age_ms / self.half_life_ms, np.float64), shares)
+        later[:, :2] *= shares[:, None]
         return later

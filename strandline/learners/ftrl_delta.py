@@ -3,9 +3,9 @@
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from strandline.kernels.compiling import kernel
 from strandline.kernels.memory import prefetch
 from strandline.learners.ftrl_kernel import RECORD_BYTES, Rates, weight_at
 
@@ -13,7 +13,7 @@ _AHEAD: Final = 16
 """How many records before its turn a record's memory is asked for."""
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def close_epoch(  # noqa: PLR0917
     rows: NDArray[np.uint32],
     rates: Rates,

@@ -29,6 +29,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from strandline.kernels.compiling import kernel
+from strandline.kernels.exponential import sigmoid
 from strandline.kernels.memory import prefetch
 
 RECORD: Final = np.dtype(
@@ -55,28 +57,28 @@ Rates = tuple[float, float, float, float]
 """alpha, beta, l1, l2."""
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def _rate(root: float, rates: Rates) -> float:
     """Return eta for the root of n; beta is above 0."""
     alpha, beta, _, l2 = rates
     return alpha / (root + (beta + alpha * l2))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def _weight(z: float, rate: float, rates: Rates) -> float:
     l1 = rates[2]
     w = -(z - math.copysign(l1, z)) * rate
     return 0.0 if abs(z) <= l1 else w
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def weight_at(z: np.float32, n: np.float32, rates: Rates) -> float:
     """Return w of a row."""
     w: float = _weight(np.float64(z), _rate(math.sqrt(np.float64(n)), rates), rates)
     return w
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _gather(  # noqa: PLR0917
     first: int,
     end: int,
@@ -109,7 +111,7 @@ def _gather(  # noqa: PLR0917
     return np.int64(count)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _look(  # noqa: PLR0917
     count: int,
     rates: Rates,
@@ -137,7 +139,7 @@ def _look(  # noqa: PLR0917
     return margin, curvature
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def _updated(  # noqa: PLR0917
     z: float, n: float, root: float, w: float, g: float, inverse: float
 ) -> tuple[np.float32, np.float32]:
@@ -147,7 +149,7 @@ def _updated(  # noqa: PLR0917
     return np.float32(z + g - shift), grown
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _step(  # noqa: PLR0917
     count: int,
     slope: float,
@@ -164,7 +166,7 @@ def _step(  # noqa: PLR0917
         after[0, k], after[1, k] = _updated(z[k], n[k], root[k], w[k], slope * x[k], inverse)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def learn_events(  # noqa: PLR0917
     keys: NDArray[np.uint64],
     fields: NDArray[np.uint16],
@@ -213,7 +215,7 @@ def learn_events(  # noqa: PLR0917
             starts[row], starts[row + 1], keys, fields, values, selected, records, slots, z, n, x
         )
         margin, curvature = _look(used, rates, z, n, x, root, w, share)
-        p = 1.0 / (1.0 + math.exp(-margin))
+        p = sigmoid(margin)
         predictions[row] = p
         scale = np.float64(weights[row])
         slope = (p - np.float64(labels[row])) * scale
@@ -226,7 +228,7 @@ def learn_events(  # noqa: PLR0917
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def _store(  # noqa: PLR0917
     used: int,
     slots: NDArray[np.uint64],
@@ -262,7 +264,7 @@ def _store(  # noqa: PLR0917
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def predict_events(  # noqa: PLR0917
     keys: NDArray[np.uint64],
     fields: NDArray[np.uint16],
@@ -284,4 +286,4 @@ def predict_events(  # noqa: PLR0917
             if selected[fields[e]]:
                 slot = keys[e] & mask
                 margin += weight_at(rows[slot, 0], rows[slot, 1], rates) * np.float64(values[e])
-        predictions[event] = 1.0 / (1.0 + math.exp(-margin))
+        predictions[event] = sigmoid(margin)

@@ -14,9 +14,17 @@ from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.ftrl import Ftrl
 from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.merge import ONE_STREAM, OPERATIONS, WorkerChange, check_merged, merge_table
+from strandline.metrics.scoring import prequential_sums
 from strandline.spec import CountsSpec, FtrlSpec, LearnerSpec, PluginSpec, SklearnSpec, Spec
+from strandline.tables.changes import Changes
 from strandline.tables.shards import WHOLE, Shard, shard_table
-from strandline.tables.table import Parameters, TableSchema, apply_changes, fetch_and_apply
+from strandline.tables.table import (
+    Parameters,
+    TableSchema,
+    apply_changes,
+    empty_table,
+    fetch_and_apply,
+)
 
 
 def make_learners(spec: Spec, *, alone: bool = False) -> dict[str, Learner]:
@@ -103,35 +111,61 @@ learners.ctr.type = "ftrl"
 
 
 def warm_up() -> None:
-    """Compile every kernel, or load it from the cache, so that the first event does not wait.
+    """Compile every kernel, or load its code from where it is kept: no first event waits then.
 
     Kernels take arrays of one type whatever a batch's are, so one event stands for all.
     """
-    batch = Batch(
-        keys=np.zeros(2, np.uint64),
-        fields=np.array([0, BIAS_FIELD], np.uint16),
-        values=np.ones(2, np.float32),
-        starts=np.array([0, 2], np.int64),
-        labels=np.ones(1, np.float32),
-        weights=np.ones(1, np.float32),
-    )
     Decoder(_SMALLEST).decode([b'{"label":1}', b'{"label":1,"any":1e-99}'])  # by both decoders
-    learners: dict[str, Learner] = {
+    prequential_sums(_BATCH.labels, _BATCH.labels, _BATCH.weights)
+    learners = _smallest_learners()
+    for learner in learners.values():
+        _go_through(learner, empty_parameters({"": learner}))
+
+
+def prepare_to_predict(learners: Mapping[str, Learner], *, following: bool = False) -> None:
+    """Compile the kernels that predicting with such learners needs, and taking up versions."""
+    if any(isinstance(learner, Ftrl) for learner in learners.values()):
+        ftrl = _smallest_learners()["ftrl"]
+        ftrl.bind(empty_parameters({"ftrl": ftrl}))
+        ftrl.predict(_BATCH)
+    for schema in schemas_of(learners).values() if following else ():
+        small = structs.replace(schema, row_count=schema.row_count and 1)
+        rows, values = np.zeros(1, schema.row_dtype), np.zeros((1, schema.width), schema.dtype)
+        parameters = {schema.name: empty_table(small)}
+        apply_changes(parameters, [{schema.name: Changes(rows, values)}])
+        parameters[schema.name].gather(rows)
+
+
+_BATCH: Final = Batch(
+    keys=np.zeros(2, np.uint64),
+    fields=np.array([0, BIAS_FIELD], np.uint16),
+    values=np.ones(2, np.float32),
+    starts=np.array([0, 2], np.int64),
+    labels=np.ones(1, np.float32),
+    weights=np.ones(1, np.float32),
+)
+
+
+def _smallest_learners() -> dict[str, Learner]:
+    return {
         "ftrl": Ftrl("ftrl", FtrlSpec(features=("any",), bits=1), [0]),
         "counts": Counts("counts", CountsSpec(feature="any"), 0),
+        "decayed": DecayedCounts("decayed", CountsSpec(feature="any", half_life_s=1), 0),
     }
-    parameters = empty_parameters(learners)
-    for learner in learners.values():
-        learner.bind(parameters)
-        learner.learn(batch)
-        learner.predict(batch)
-        for name, delta in learner.take_delta().items():
-            table = parameters[name]
-            parts = [WorkerChange(worker, 1, delta) for worker in range(2)]
-            change = merge_table(learner, table.schema, table, parts, events=2)
-            check_merged(table.schema, learner.rules[name], change, fetch_and_apply(table, change))
-            apply_changes(parameters, [{name: change}])
-            table.assign(delta.rows, table.gather(delta.rows))
+
+
+def _go_through(learner: Learner, parameters: Parameters) -> None:
+    """Do everything once that a learner, a merger and a reader do."""
+    learner.bind(parameters)
+    learner.learn(_BATCH)
+    learner.predict(_BATCH)
+    for name, delta in learner.take_delta().items():
+        table = parameters[name]
+        parts = [WorkerChange(worker, 1, delta) for worker in range(2)]
+        change = merge_table(learner, table.schema, table, parts, events=2)
+        check_merged(table.schema, learner.rules[name], change, fetch_and_apply(table, change))
+        apply_changes(parameters, [{name: change}])
+        table.assign(delta.rows, table.gather(delta.rows))
 
 
 def _check(name: str, learner: Learner) -> None:

@@ -2,10 +2,10 @@
 
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from strandline.features import Batch, Decoder
+from strandline.features import Batch, Decoder, Rejection
 from strandline.learners.base import Learner
 from strandline.learning.epoch import Epoch, Part
 from strandline.learning.replica import Replica
@@ -54,10 +54,8 @@ class Attempt:
 
     def learn(self, part: Part, left_out: Mapping[tuple[int, int], str] | None = None) -> None:
         """Decode and learn some events; those `left_out`, by position, are rejected with why."""
-        kept, places, rejections = part.without(left_out or {})
-        batch, faults = self._decoder.decode(kept)
-        rejections += [fault._replace(index=int(places[fault.index])) for fault in faults]
-        self.epoch.reject(part, sorted(rejections))
+        batch, rejections = self._decode(part, left_out) if left_out else self._decode_all(part)
+        self.epoch.reject(part, rejections)
         for name, learner in self._learners.items():
             if batch.rows and self.fault is None:
                 self._learn(name, learner, batch)
@@ -92,6 +90,18 @@ class Attempt:
     def sums(self) -> dict[str, Prequential]:
         """The epoch's sums of predictions, by learner."""
         return {name: add_sums(parts) for name, parts in sorted(self.epoch.prequential.items())}
+
+    def _decode_all(self, part: Part) -> tuple[Batch, Sequence[Rejection]]:
+        return self._decoder.decode(part.records)
+
+    def _decode(
+        self, part: Part, left_out: Mapping[tuple[int, int], str]
+    ) -> tuple[Batch, Sequence[Rejection]]:
+        """Walks the events one by one: for the rare epoch that is learned again."""
+        kept, places, rejections = part.without(left_out)
+        batch, faults = self._decoder.decode(kept)
+        rejections += [fault._replace(index=int(places[fault.index])) for fault in faults]
+        return batch, sorted(rejections)
 
     def _learn(self, name: str, learner: Learner, batch: Batch) -> None:
         try:

@@ -14,7 +14,7 @@ from strandline.features import Rejection
 from strandline.learning.rejects import DETAIL_CHARS_MAX, reject_line
 from strandline.limits import RELEARN_BYTES_MAX
 from strandline.manifest import Prequential, Span
-from strandline.metrics.prequential import prequential_sums
+from strandline.metrics.scoring import prequential_sums
 
 BATCH_EVENTS: Final = 4096
 """Sums are taken over batches counted from the mark, never by block, so that a replay, whose

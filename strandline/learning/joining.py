@@ -118,8 +118,23 @@ def prepared_from(
         moves=moves,
         seqs=newest_seqs(deltas),
         time_ms=time_ms,
-        body=_body(checkpoint, counted, files, rejects),
+        body=_body(checkpoint, counted, files, rejects, without_events(moves, counted)),
     )
+
+
+def without_events(moves: Iterable[Span], deltas: Sequence[Header]) -> list[tuple[int, int, int]]:
+    """Return the parts of the moves that no delta's span covers: what was read held no event."""
+    left = []
+    for move in moves:
+        at = move.first
+        spans = sorted(span for delta in deltas for span in delta.spans if span[0] == move[0])
+        for span in spans:
+            if span.first > at:
+                left.append((move.partition, at, span.first))
+            at = max(at, span.end)
+        if move.end > at or move.first == move.end:
+            left.append((move.partition, at, move.end))
+    return left
 
 
 def join_moves(deltas: Iterable[Header]) -> tuple[Span, ...]:
@@ -186,6 +201,7 @@ def _body(
     deltas: Sequence[Header],
     files: list[FileEntry],
     rejects_file: FileRef | None,
+    empty: list[tuple[int, int, int]],
 ) -> TrainBody:
     reasons: dict[str, int] = {}
     for delta in deltas:
@@ -204,6 +220,7 @@ def _body(
             rejected=rejected,
         ),
         deltas=[_entry(delta) for delta in deltas],
+        empty=empty,
         event_time_ms=(min(times_ms, default=0), max(times_ms, default=0)),
         files=files,
         prequential=_add_prequential(deltas),

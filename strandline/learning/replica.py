@@ -12,7 +12,7 @@ from strandline.manifest import Manifest
 from strandline.parameters.base import is_covered, parameters_at, read_changes
 from strandline.parameters.delta import ModelChanges
 from strandline.store.base import Store
-from strandline.store.chain import find_manifest, read_manifest
+from strandline.store.chain import Verified, following, next_verified, read_verified
 from strandline.tables.changes import Changes, TableDelta, Values, same_changes
 from strandline.tables.row_kernels import sums_are_finite
 from strandline.tables.shards import WHOLE, Shard
@@ -74,10 +74,14 @@ class Replica(Generic[Key]):
     ) -> None:
         self._store, self._learners, self._shard = store, learners, shard
         self._schemas, self._copied = schemas_of(learners), frozenset(copied)
-        self.version = version
         self.local: Parameters = {}
         self.pending: list[Pending[Key]] = []
         self._stand_on(version)
+
+    @property
+    def version(self) -> int:
+        """The published version that it stands on."""
+        return self._at.manifest.version
 
     def push(self, key: Key, changes: Mapping[str, Changes]) -> None:
         """Append an own change; its rows of `local` become what it makes of them."""
@@ -117,7 +121,7 @@ class Replica(Generic[Key]):
             self._push_again([own for own in kept if not gone(own.key)])
 
     def adopt(
-        self, manifest: Manifest, contained: Callable[[Key], bool], verbatim: Sequence[Key]
+        self, found: Verified, contained: Callable[[Key], bool], verbatim: Sequence[Key]
     ) -> None:
         """Take up the version after this one; own changes that it contains are pending no more.
 
@@ -125,6 +129,7 @@ class Replica(Generic[Key]):
         the same order. Files of `verbatim` changes are not read to know that. Nothing changes if
         one of the others is missing or damaged.
         """
+        manifest = found.manifest
         assert manifest.version == self.version + 1, (manifest.version, self.version)
         gone = [own.key for own in self.pending if contained(own.key)]
         oldest = self.pending[: len(gone)]
@@ -136,7 +141,7 @@ class Replica(Generic[Key]):
                 apply_changes(self.local, files)
                 apply_changes(self._copies, [_only(changes, self._copied) for changes in files])
                 self._push_again([own for own in kept if own.key not in gone])
-        self.version = manifest.version
+        self._at = found
         self.pending = [own for own in self.pending if own.key not in gone]
 
     def catch_up(
@@ -148,9 +153,10 @@ class Replica(Generic[Key]):
 
         Where compaction has removed what lies between, head is opened anew: the same bits.
         """
-        while (manifest := find_manifest(self._store, self.version + 1)) is not None:
+        while (found := next_verified(self._store, self._at)) is not None:
+            manifest = found.manifest
             try:
-                self.adopt(manifest, partial(contained, manifest), verbatim(manifest))
+                self.adopt(found, partial(contained, manifest), verbatim(manifest))
             except FileMissing:
                 if not is_covered(self._store, self.version):
                     raise
@@ -158,15 +164,14 @@ class Replica(Generic[Key]):
 
     def _open_head(self, contained: Callable[[Manifest, Key], bool]) -> None:
         head, pending = self._store.head(self.version), self.pending
-        for version in range(self.version + 1, head + 1):
-            manifest = read_manifest(self._store, version)
-            pending = [own for own in pending if not contained(manifest, own.key)]
+        for at in following(self._store, self._at, head):
+            pending = [own for own in pending if not contained(at.manifest, own.key)]
         self._stand_on(head)
         self._push_again(pending)
 
     def _stand_on(self, version: int) -> None:
         self.local = parameters_at(self._store, self._learners, version, self._shard)
-        self.version = version
+        self._at = read_verified(self._store, version)
         self.pending = []
         self._copies: Parameters = {name: self.local[name].copy() for name in self._copied}
 

@@ -49,8 +49,12 @@ class Counts(ManifestPart, frozen=True):
             raise ValueError(f"{self} does not add up")
 
 
+SpanEntry = tuple[Count, Count, Count]
+"""Events [first, end) of a partition: (partition, first, end)."""
+
+
 class DeltaEntry(ManifestPart, frozen=True):
-    """One worker's delta: spans are (partition, from, to), half-open, in the order learned."""
+    """One worker's delta: spans are in the order learned."""
 
     adopted: Version
     events: Count
@@ -59,7 +63,7 @@ class DeltaEntry(ManifestPart, frozen=True):
     refused: Text | None
     rejected: Count
     seq: Count
-    spans: list[tuple[Count, Count, Count]]
+    spans: list[SpanEntry]
     worker: Count
 
     def __post_init__(self) -> None:
@@ -115,11 +119,16 @@ class Rejects(ManifestPart, frozen=True):
 
 
 class TrainBody(ManifestPart, frozen=True):
-    """The body of a commit: what was read, by whom, and the files that hold what was learned."""
+    """The body of a commit: what was read, by whom, and the files that hold what was learned.
+
+    `empty` has the spans that were read and hold no event of any delta: with those of the deltas
+    they cover all that the stream moved, each position once.
+    """
 
     checkpoint: Count | None
     counts: Counts
     deltas: list[DeltaEntry]
+    empty: list[SpanEntry]
     event_time_ms: tuple[Count, Count]
     files: list[FileEntry]
     prequential: dict[Name, Prequential]

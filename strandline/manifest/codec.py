@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from strandline.encoding.canonical import canonical_json
+from strandline.encoding.canonical import canonical_json, sha256_hex
 from strandline.encoding.structs import ready
 from strandline.errors import StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX
@@ -42,7 +42,7 @@ def parse_manifest(data: bytes) -> Manifest:
     ------
     StoreDamaged
         If the bytes are not canonical JSON, too long, of a newer format, hold an unknown or lack
-        a known key, or if the values contradict each other.
+        a known key, were altered, or if the values contradict each other.
 
     Examples
     --------
@@ -52,6 +52,7 @@ def parse_manifest(data: bytes) -> Manifest:
     try:
         check_canonical(data)
         envelope = _ENVELOPE.decode(data)
+        _check_digest(data, envelope.digest)
         body = msgspec.json.decode(envelope.body, type=_BODIES[envelope.kind])
         fields = {name: getattr(envelope, name) for name in Fields.__struct_fields__}
         return Manifest(body=body, **fields)
@@ -83,7 +84,35 @@ def render_manifest(
             "version": version,
         }
     )
-    return b'{"body":' + body + b"," + rest[1:]  # "body" sorts before every other key
+    return seal(body, rest)
+
+
+def seal(body: bytes, rest: bytes) -> bytes:
+    """Return a manifest's bytes: its body, its other keys, and the digest of both.
+
+    Parameters
+    ----------
+    body, rest : bytes
+        Canonical JSON. `rest` has all keys but `body` and `digest`.
+    """
+    unsealed = b'{"body":' + body + b"," + rest[1:]  # "body" sorts before every other key
+    at = len(unsealed) - len(rest) + rest.index(b',"format":')  # only "committable" is before it
+    return unsealed[:at] + _seal(sha256_hex(unsealed)) + unsealed[at:]
+
+
+def _seal(digest: str) -> bytes:
+    return b',"digest":"' + digest.encode() + b'"'
+
+
+def _check_digest(data: bytes, digest: str) -> None:
+    seal = _seal(digest)
+    before, _, after = data.rpartition(seal)
+    found = sha256_hex(before + after)
+    if found != digest:
+        raise ValueError(
+            f"altered: its bytes have the SHA-256 {found}, its digest says {digest}; restore it"
+            " from a copy"
+        )
 
 
 def genesis(spec_sha256: str) -> bytes:

@@ -46,6 +46,7 @@ class Fields(ManifestPart, frozen=True):
     """The fields of a manifest but for its body, whose type depends on `kind`."""
 
     committable: Sha256 | None
+    digest: Sha256
     format: Literal[1]
     kind: Kind
     parent: Sha256 | None
@@ -56,8 +57,12 @@ class Fields(ManifestPart, frozen=True):
 
 
 class Manifest(Fields, frozen=True):
-    """A version. `committable` is the identity of the commit that made it, `parent` the SHA-256
-    of the bytes of version - 1, `spec` that of the spec file."""
+    """A version.
+
+    `committable` is the identity of the commit that made it, `parent` the SHA-256 of the bytes of
+    version - 1, `spec` that of the spec file. `digest` is the SHA-256 of the manifest's own bytes
+    without this key: it tells an altered head, which no later version names.
+    """
 
     body: Body
 

@@ -21,7 +21,7 @@ from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import FileEntry, Manifest, TrainBody
 from strandline.parameters.delta import DeltaFile, ModelChanges, Schemas
 from strandline.store.base import Store
-from strandline.store.chain import manifest_bytes, read_manifest
+from strandline.store.chain import following, manifest_bytes, read_verified
 from strandline.tables.changes import Changes
 from strandline.tables.shards import WHOLE, Shard, shard_table
 from strandline.tables.table import DenseTable, Parameters, Table, TableSchema, apply_changes
@@ -127,8 +127,8 @@ def _fold(
     """Add the deltas up to the version to the newest of the bases that is sound."""
     schemas = schemas_of(learners)
     start, parameters = _newest_sound(store, learners, bases, shard)
-    for at in range(start + 1, version + 1):
-        apply_changes(parameters, read_changes(store, read_manifest(store, at), schemas, shard))
+    for at in following(store, read_verified(store, start), version):
+        apply_changes(parameters, read_changes(store, at.manifest, schemas, shard))
     return parameters
 
 

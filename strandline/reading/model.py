@@ -1,22 +1,26 @@
 """A model: the parameters of one version, and the spec's way from an event to them."""
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strandline.errors import EventRejected, SpecError, StoreError
 from strandline.events.json_records import EventEncoder, Events
-from strandline.features import Batch, Decoder, category_key, field_seed
+from strandline.features import Batch, Decoder, PlainDecoder, category_key, field_seed
+from strandline.kernels.compiling import compiling
 from strandline.learners.base import Learner
 from strandline.learners.decayed_counts import DecayedCounts
-from strandline.learners.loading import make_learners
+from strandline.learners.loading import make_learners, prepare_to_predict
 from strandline.learners.sklearn_learner import SklearnLearner
 from strandline.parameters.base import parameters_at
 from strandline.spec import CountsSpec, SklearnSpec, Spec
 from strandline.store import StoreLike, as_store
 from strandline.store.chain import read_manifest, read_spec
 from strandline.tables.table import Parameters
+
+COMPILED_FOR_EVENTS: Final = 100_000
+"""Events in one call that the plain decoder would read for as long as compiling takes."""
 
 S = TypeVar("S", CountsSpec, SklearnSpec)
 
@@ -33,17 +37,35 @@ class Predictions(NamedTuple):
 
 
 class EventDecoder:
-    """The spec's decoder for events without labels, in any form; threads share it."""
+    """The spec's decoder for events without labels, in any form; threads share it.
+
+    Until the decoder's kernel is compiled, which takes longer than many predictions, the plain
+    decoder reads the events: to the same bits.
+    """
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._encoder = EventEncoder(spec)
         self._decoder = Decoder(spec)
+        self._plain = PlainDecoder(spec)
+
+    def prepare(self) -> bool:
+        """Make ready what decodes few events; whether that is the kernel, from where it is kept."""
+        self._plain.decode([b"{}"], labelled=False)
+        return self._decoder.load()
+
+    def compile(self) -> None:
+        """Compile the decoder's kernel, unless it is there."""
+        with compiling("decoding events"):
+            self._decoder.decode([], labelled=False)
 
     def decode(self, events: Events) -> Batch:
         """Decode all events; `EventRejected` names the first that cannot be decoded."""
         records = self._encoder.records(events)
-        batch, rejections = self._decoder.decode(records, labelled=False)
+        if len(records) >= COMPILED_FOR_EVENTS and not self._decoder.is_compiled:
+            self.compile()
+        decoder = self._decoder if self._decoder.is_compiled else self._plain
+        batch, rejections = decoder.decode(records, labelled=False)
         if rejections:
             index, reason, detail, _ = rejections[0]
             which = f"event {index} of {len(records)}" if len(records) > 1 else "the event"
@@ -247,4 +269,8 @@ def open_model(store: StoreLike, version: int | None = None) -> Model:
         raise StoreError(f"{store.url} has no version {at}: the newest is {head}")
     spec = read_spec(store)
     time_ms = read_manifest(store, at).time_ms
-    return Model(at, time_ms, EventDecoder(spec), parameters_at(store, make_learners(spec), at))
+    decoder = EventDecoder(spec)
+    with compiling("predicting"):
+        decoder.prepare()
+        prepare_to_predict(learners := make_learners(spec))
+        return Model(at, time_ms, decoder, parameters_at(store, learners, at))

@@ -6,29 +6,38 @@ somebody still does, the next version gets a copy. So a prediction never mixes t
 following costs what the versions touched.
 """
 
+import logging
+import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.errors import FileMissing, StoreDamaged, WrongUsage
+from strandline.errors import FileMissing, StoreDamaged, StoreUnavailable, WrongUsage
 from strandline.events.json_records import Events
 from strandline.features import Batch
-from strandline.learners.loading import make_learners, schemas_of
+from strandline.kernels.compiling import compiling
+from strandline.learners.loading import make_learners, prepare_to_predict, schemas_of
 from strandline.parameters.base import is_covered, parameters_at, read_changes
 from strandline.parameters.delta import ModelChanges
 from strandline.reading.model import EventDecoder, Model, Predictions
 from strandline.store import StoreLike, as_store
 from strandline.store.base import Store
-from strandline.store.chain import find_manifest, read_manifest, read_spec
+from strandline.store.chain import next_verified, read_spec, read_verified
 from strandline.tables.table import Parameters, apply_changes
 
 TAKE_UP_BYTES_MAX: Final = 64 << 20
 """Changes that one step takes up, and keeps for the other set of tables; one version at least."""
 
+FORK_WAITS_S: Final = 10
+"""A fork waits for a version that is being taken up, at most so long."""
+
 AFTER_ERROR_MS: Final = 500
 """A version that could not be taken up is tried again after this time."""
+
+_log = logging.getLogger(__name__)
 
 
 class Follower:
@@ -39,8 +48,11 @@ class Follower:
         spec = read_spec(store)
         self._learners = make_learners(spec)
         self._schemas = schemas_of(self._learners)
-        self._decoder = EventDecoder(spec)
-        self._open_head()
+        self.decoder = EventDecoder(spec)
+        with compiling("predicting"):
+            self.has_kernel = self.decoder.prepare()
+            prepare_to_predict(self._learners, following=True)
+            self._open_head()
 
     def step(self) -> bool:
         """Take up the versions at hand; whether there was one. An error changes nothing.
@@ -57,32 +69,33 @@ class Follower:
         return True
 
     def _open_head(self, at_least: int = 0) -> None:
-        head = read_manifest(self._store, self._store.head(at_least))
+        self._at = read_verified(self._store, self._store.head(at_least))
+        head = self._at.manifest
         self._serving = parameters_at(self._store, self._learners, head.version)
-        self.model = Model(head.version, head.time_ms, self._decoder, self._serving)
+        self.model = Model(head.version, head.time_ms, self.decoder, self._serving)
         self._spare: Parameters | None = None
         self._spare_model: weakref.ref[Model] | None = None
         self._missed: list[ModelChanges] = []
 
     def _take_up(self) -> bool:
-        version, time_ms, size_bytes = self.model.version, 0, 0
+        at, size_bytes = self._at, 0
         files: list[ModelChanges] = []
         while size_bytes < TAKE_UP_BYTES_MAX:
-            manifest = find_manifest(self._store, version + 1)
-            if manifest is None:
+            following = next_verified(self._store, at)
+            if following is None:
                 break
-            found = read_changes(self._store, manifest, self._schemas)
+            found = read_changes(self._store, following.manifest, self._schemas)
             size_bytes += sum(change.nbytes for changes in found for change in changes.values())
             files += found
-            version, time_ms = manifest.version, manifest.time_ms
-        if version == self.model.version:
+            at = following
+        if at is self._at:
             return False
         tables = self._tables_to_change()
         apply_changes(tables, files)
         self._spare, self._spare_model = self._serving, weakref.ref(self.model)
         self._missed = files
-        self._serving = tables
-        self.model = Model(version, time_ms, self._decoder, tables)
+        self._serving, self._at = tables, at
+        self.model = Model(at.manifest.version, at.manifest.time_ms, self.decoder, tables)
         return True
 
     def _tables_to_change(self) -> Parameters:
@@ -97,7 +110,8 @@ class Follower:
 class Reader:
     """Serves the newest version at hand, and never an older one than before.
 
-    Any number of threads may ask it at once; a thread of its own follows the store.
+    Any number of threads may ask it at once; a thread of its own follows the store. In a process
+    forked from this one (a preloading server, multiprocessing) it follows on by itself.
 
     Parameters
     ----------
@@ -130,22 +144,65 @@ class Reader:
         self._error: Exception | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
+        self._step = threading.Lock()
+        self._is_between_steps = True
+        self._follower: Follower | None = None
         self._thread: threading.Thread | None = None
+        self._compiler: threading.Thread | None = None
 
     def follow(self) -> Self:
         """Open head's model, then keep it at head in a thread of its own until `close`.
 
+        Where the kernels' machine code is not kept yet, what few predictions need is compiled here,
+        in seconds, and the decoder's kernel in a thread, which the process waits for at its end.
+
         A reader follows once; a second call raises `WrongUsage`.
         """
-        if self._thread is not None:
+        if self._follower is not None:
             raise WrongUsage("the reader has followed already: make another one of the store")
-        follower = Follower(self._store)
-        self._model = follower.model
+        self._follower = Follower(self._store)
+        self._model = self._follower.model
+        if not self._follower.has_kernel:  # no daemon: a compiler is not cut off at the end
+            self._compiler = threading.Thread(
+                target=self._follower.decoder.compile, name="strandline-compiler"
+            )
+            self._compiler.start()
+        self._begin(self._follower)
+        _READERS.add(self)
+        return self
+
+    def _begin(self, follower: Follower) -> None:
         self._thread = threading.Thread(
             target=self._run, args=(follower,), name="strandline-reader", daemon=True
         )
         self._thread.start()
-        return self
+
+    def _before_fork(self) -> None:
+        """Let the threads come to where a copy of the process can go on from."""
+        if self._compiler is not None:
+            self._compiler.join()
+        self._is_between_steps = self._step.acquire(timeout=FORK_WAITS_S)
+
+    def _after_fork(self) -> None:
+        if self._is_between_steps:
+            self._step.release()
+
+    def _in_child(self) -> None:
+        """Follow on in a forked process, which has the parent's memory and none of its threads."""
+        was_closed = self._stop.is_set()
+        self._changed, self._stop = threading.Condition(), threading.Event()
+        self._step = threading.Lock()
+        self._thread = None
+        if was_closed:
+            self._stop.set()
+        elif not self._is_between_steps:
+            self._error = StoreUnavailable(
+                f"the process was forked while {self._store.url} did not answer: the reader of the"
+                " child does not follow; make another one"
+            )
+        elif self._follower is not None:
+            _log.info("process %d is a fork: its reader follows on by itself", os.getpid())
+            self._begin(self._follower)
 
     def close(self) -> None:
         """Stop following. The model stays."""
@@ -211,7 +268,8 @@ class Reader:
         pause_s = 0.0
         while not self._stop.wait(pause_s):
             try:
-                follower.step()
+                with self._step:
+                    follower.step()
                 error: Exception | None = None
             except Exception as met:  # noqa: BLE001  a reader serves on, and reports what it met
                 error = met
@@ -220,3 +278,22 @@ class Reader:
                 self._model = follower.model
                 self._changed.notify_all()
             pause_s = self._poll_s if error is None else max(self._poll_s, AFTER_ERROR_MS / 1000)
+
+
+_READERS: Final[weakref.WeakSet[Reader]] = weakref.WeakSet()
+"""Those that follow, which a fork has to know of."""
+
+
+def _each(call: Callable[[Reader], None]) -> Callable[[], None]:
+    def call_each() -> None:
+        for reader in tuple(_READERS):
+            call(reader)
+
+    return call_each
+
+
+os.register_at_fork(
+    before=_each(Reader._before_fork),
+    after_in_parent=_each(Reader._after_fork),
+    after_in_child=_each(Reader._in_child),
+)

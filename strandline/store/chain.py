@@ -1,10 +1,12 @@
 """The line of versions: reading it newest first, and verifying that it is one unbroken chain."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from strandline.encoding.canonical import sha256_hex
 from strandline.errors import StoreDamaged
 from strandline.manifest import Body, FileRef, Manifest, TrainBody, parse_manifest
+from strandline.manifest.continuity import check_follows
 from strandline.spec import Spec
 from strandline.store.base import FileKind, Store
 
@@ -27,16 +29,71 @@ def read_manifest(store: Store, version: int) -> Manifest:
 
 def read_spec(store: Store) -> Spec:
     """Return the spec that the store's head names."""
-    return Spec.from_json(store.read("spec", read_manifest(store, store.head()).spec))
+    return Spec.from_json(store.read("spec", read_verified(store, store.head()).manifest.spec))
 
 
-def find_manifest(store: Store, version: int) -> Manifest | None:
-    """Return a version's manifest, None if there is none yet; for those who follow head.
+class Verified(NamedTuple):
+    """A version's manifest and the SHA-256 of its bytes, checked against the version before."""
 
-    Raises StoreDamaged if what holds the number is not this version's manifest.
+    manifest: Manifest
+    sha256: str
+
+
+def read_verified(store: Store, version: int) -> Verified:
+    """Return a version that follows from the one before it; for those who build on it.
+
+    Raises
+    ------
+    StoreDamaged
+        If one of the two is missing or damaged, or the version does not follow.
     """
+    parent = _read(store, version - 1) if version else None
+    return _verified(store, parent, version, manifest_bytes(store, version))
+
+
+def next_verified(store: Store, at: Verified) -> Verified | None:
+    """Return the version after this one, None if there is none yet; for those who follow head.
+
+    Raises
+    ------
+    StoreDamaged
+        If it is damaged, or does not follow from this one.
+    """
+    version = at.manifest.version + 1
     data = store.manifest(version)
-    return None if data is None else parse_version(store, version, data)
+    return None if data is None else _verified(store, at, version, data)
+
+
+def following(store: Store, at: Verified, version: int) -> Iterator[Verified]:
+    """Yield the versions after this one up to `version`, which must be there."""
+    while at.manifest.version < version:
+        number = at.manifest.version + 1
+        at = _verified(store, at, number, manifest_bytes(store, number))
+        yield at
+
+
+def _read(store: Store, version: int) -> Verified:
+    data = manifest_bytes(store, version)
+    return Verified(parse_version(store, version, data), sha256_hex(data))
+
+
+def _verified(store: Store, parent: Verified | None, version: int, data: bytes) -> Verified:
+    child = Verified(parse_version(store, version, data), sha256_hex(data))
+    if parent is not None:
+        check_step(store, parent, child.manifest)
+    return child
+
+
+def check_step(store: Store, parent: Verified, child: Manifest) -> None:
+    """Raise StoreDamaged unless the child follows from its parent."""
+    try:
+        check_follows(parent.manifest, parent.sha256, child)
+    except StoreDamaged as error:
+        raise StoreDamaged(
+            f"{store.url}: version {child.version} does not follow from version"
+            f" {child.version - 1}: {error}. Nothing is built on it: `strandline fsck {store.url}`"
+            " shows all damage"
+        ) from error
 
 
 def references_of(body: Body) -> Iterator[tuple[FileKind, FileRef]]:
@@ -51,63 +108,52 @@ def references_of(body: Body) -> Iterator[tuple[FileKind, FileRef]]:
 def log(store: Store, *, newest_first: bool = True) -> Iterator[Manifest]:
     """Yield every version's manifest, from head down to genesis or the other way.
 
-    Each step verifies the parent's digest, so a gap, a swap or an edit raises StoreDamaged there.
+    Each is checked against its neighbour, so a gap, a swap or an edit raises StoreDamaged there.
     """
     head = store.head()
-    versions = range(head, -1, -1) if newest_first else range(head + 1)
-    near: tuple[Manifest, str] | None = None
-    for version in versions:
-        data = manifest_bytes(store, version)
-        manifest, digest = parse_version(store, version, data), sha256_hex(data)
-        if near is not None:
-            if newest_first:
-                check_link(store, (manifest, digest), near[0])
-            else:
-                check_link(store, near, manifest)
-        near = manifest, digest
-        yield manifest
+    if not newest_first:
+        at = _verified(store, None, 0, manifest_bytes(store, 0))
+        yield at.manifest
+        yield from (version.manifest for version in following(store, at, head))
+        return
+    child = _read(store, head)
+    for version in range(head - 1, -1, -1):
+        parent = _read(store, version)
+        check_step(store, parent, child.manifest)
+        yield child.manifest
+        child = parent
+    yield child.manifest
 
 
 def verify_chain(store: Store, *, files: bool = False) -> int:
     """Verify every version from genesis to head, and with `files` all they name; return head.
 
-    Verified: numbers are dense, digests chain, the spec stays, positions never step back, only
-    the version's own stream changes.
-
     Raises
     ------
     StoreDamaged
-        At the first version that does not fit the one before it.
+        At the first version that does not follow from the one before it.
     """
-    parent: Manifest | None = None
+    version = 0
     for manifest in log(store, newest_first=False):
-        if parent is None:
+        version = manifest.version
+        if version == 0:
             store.read("spec", manifest.spec)
-        else:
-            check_step(store, parent, manifest)
         if files:
             for kind, ref in references_of(manifest.body):
                 store.read(kind, ref)
-        parent = manifest
-    assert parent is not None, "log yields at least genesis"
-    return parent.version
+    return version
 
 
 def verify_links(store: Store, first: int, last: int) -> None:
-    """Verify that every version from `first` to `last` can be read and names its parent.
+    """Verify that every version from `first` to `last` follows from the one before it.
 
     Raises
     ------
     StoreDamaged
         At the first one that does not.
     """
-    parent: tuple[Manifest, str] | None = None
-    for version in range(max(0, first - 1), last + 1):
-        data = manifest_bytes(store, version)
-        manifest = parse_version(store, version, data)
-        if parent is not None:
-            check_link(store, parent, manifest)
-        parent = manifest, sha256_hex(data)
+    for _ in following(store, read_verified(store, first), last):
+        pass
 
 
 def parse_version(store: Store, version: int, data: bytes) -> Manifest:
@@ -121,30 +167,3 @@ def parse_version(store: Store, version: int, data: bytes) -> Manifest:
             f"{store.url}: version {version} holds the manifest of version {manifest.version}"
         )
     return manifest
-
-
-def check_link(store: Store, parent: tuple[Manifest, str], child: Manifest) -> None:
-    """Raise StoreDamaged unless the child names its parent's digest."""
-    if child.parent != parent[1]:
-        raise StoreDamaged(
-            f"{store.url}: version {child.version} names the parent {child.parent},"
-            f" but version {child.version - 1} has {parent[1]}; one of them was altered: restore it"
-            " from a copy"
-        )
-
-
-def check_step(store: Store, parent: Manifest, child: Manifest) -> None:
-    """Raise StoreDamaged if the child's spec or streams do not follow from its parent's."""
-    where = f"{store.url}: version {child.version}"
-    if child.spec != parent.spec:
-        raise StoreDamaged(f"{where} is of spec {child.spec}, the one before of {parent.spec}")
-    for name, before in parent.streams.items():
-        after = child.streams.get(name)
-        if after is None or (name != child.stream and after != before):
-            raise StoreDamaged(f"{where} changes stream {name}, which is not its own")
-        for partition, offset in before.positions.items():
-            if after.positions.get(partition, -1) < offset:
-                raise StoreDamaged(
-                    f"{where} steps back in stream {name}, partition {partition}:"
-                    f" from {offset} to {after.positions.get(partition)}"
-                )

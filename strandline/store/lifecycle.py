@@ -1,6 +1,7 @@
 """Creating a store and opening it by its URL: the path of a folder, or `memory:`."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -9,7 +10,7 @@ from strandline.manifest import genesis
 from strandline.spec import Spec
 from strandline.spec.comparison import describe_difference
 from strandline.store.base import Store
-from strandline.store.chain import read_manifest
+from strandline.store.chain import read_manifest, read_verified
 from strandline.store.memory import MemoryStore
 from strandline.store.posix import FOLDERS, PosixStore
 from strandline.store.remedies import unavailable
@@ -35,6 +36,8 @@ def create_store(
     ------
     StoreExists
         There is a store of another spec, or the folder holds other things.
+    StoreDamaged
+        The first version is gone, and later ones stand.
     StoreUnavailable
         The folder cannot be written.
 
@@ -58,6 +61,8 @@ def create_store(
     store = _at(url)
     first = store.manifest(0)
     if first is None:
+        with suppress(NoStore):
+            store.head()  # raises if later versions stand: they must not get a new beginning
         if isinstance(store, PosixStore):
             _refuse_foreign(store.root)
             store.make_folders(None if readable_by is None else READABLE_BY[readable_by])
@@ -91,7 +96,7 @@ def open_store(url: str | os.PathLike[str]) -> Store:
         if isinstance(store, PosixStore):
             raise _no_store(store.root) from None
         raise
-    store.read("spec", read_manifest(store, head).spec)
+    store.read("spec", read_verified(store, head).manifest.spec)
     return store
 
 

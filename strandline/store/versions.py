@@ -171,6 +171,7 @@ class Versions:
     def _newest_listed(self) -> int:
         """Return a version that is as new as the newest when this was called, or nearly."""
         if not self._is_taken(0):
+            self._refuse_headless()
             raise NoStore(
                 f"{self.folder.parent} holds no store; create one there, or check the path"
             )
@@ -182,6 +183,17 @@ class Versions:
             if found:
                 return max(found)
         return 0
+
+    def _refuse_headless(self) -> None:
+        """Raise StoreDamaged if later versions stand though the first is gone."""
+        for name in sorted(matching(self.folder, _FOLDER)) if exists(self.folder) else ():
+            folder = self.folder / name
+            if S_ISREG(_mode(folder)) or any(True for _ in matching(folder, _VERSION)):
+                raise StoreDamaged(
+                    f"{self.path(0)} is missing, or the segment that holds it, but"
+                    f" {folder} stands: versions are gone; restore them from a copy, and create no"
+                    " store here"
+                )
 
     def _climb(self, version: int) -> int:
         """Return the newest version, given one that exists: numbers are dense, so gallop up."""

@@ -9,8 +9,9 @@ import secrets
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from strandline.kernels.compiling import kernel
 
 FREE: Final = -1
 
@@ -20,7 +21,7 @@ def random_multiplier() -> np.uint64:
     return np.uint64(secrets.randbits(64) | 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _cell(
     slots: NDArray[np.int64], ids: NDArray[np.uint64], row: np.uint64, multiplier: np.uint64
 ) -> np.uint64:
@@ -32,7 +33,7 @@ def _cell(
     return cell
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def find(
     slots: NDArray[np.int64],
     ids: NDArray[np.uint64],
@@ -45,7 +46,7 @@ def find(
         positions[i] = slots[_cell(slots, ids, rows[i], multiplier)]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def find_or_insert(  # noqa: PLR0917
     slots: NDArray[np.int64],
     ids: NDArray[np.uint64],

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from strandline.kernels.compiling import kernel
 from strandline.kernels.memory import prefetch
 
 _AHEAD: Final = 32
@@ -24,7 +25,7 @@ def _fetch(values: NDArray[Any], rows: NDArray[Any], at: int) -> None:
         prefetch(values.ctypes.data + np.int64(rows[at]) * values.strides[0])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def gather(values: NDArray[Any], rows: NDArray[Any], out: NDArray[Any]) -> None:
     """Write the values of the rows to `out`."""
     for i in range(len(rows)):
@@ -33,7 +34,7 @@ def gather(values: NDArray[Any], rows: NDArray[Any], out: NDArray[Any]) -> None:
             out[i, k] = values[rows[i], k]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def assign(values: NDArray[Any], rows: NDArray[Any], new: NDArray[Any]) -> None:
     """Set the values of the rows."""
     for i in range(len(rows)):
@@ -42,7 +43,7 @@ def assign(values: NDArray[Any], rows: NDArray[Any], new: NDArray[Any]) -> None:
             values[rows[i], k] = new[i, k]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def add(values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any]) -> None:
     """Add to the values of the rows, in order."""
     for i in range(len(rows)):
@@ -51,7 +52,7 @@ def add(values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any]) -> None
             values[rows[i], k] += values.dtype.type(changes[i, k])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fetch_add(
     values: NDArray[Any], rows: NDArray[Any], changes: NDArray[Any], before: NDArray[Any]
 ) -> None:
@@ -63,7 +64,7 @@ def fetch_add(
             values[rows[i], k] += values.dtype.type(changes[i, k])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sums_are_finite(before: NDArray[Any], changes: NDArray[Any]) -> bool:
     """Whether every element of `before` [n] + `changes` [n], of one type, is finite."""
     fit = True
@@ -72,7 +73,7 @@ def sums_are_finite(before: NDArray[Any], changes: NDArray[Any]) -> bool:
     return fit
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def ascend(rows: NDArray[Any]) -> bool:
     """Whether every row is above the one before it."""
     fit = True
@@ -81,7 +82,7 @@ def ascend(rows: NDArray[Any]) -> bool:
     return fit
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def number_rows(
     rows: NDArray[Any], order: NDArray[np.int64], union: NDArray[Any], places: NDArray[np.int64]
 ) -> int:

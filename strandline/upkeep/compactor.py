@@ -19,7 +19,7 @@ from strandline.parameters.base import (
     read_changes,
 )
 from strandline.store.base import Store
-from strandline.store.chain import manifest_bytes, read_manifest, read_spec
+from strandline.store.chain import Verified, following, manifest_bytes, read_spec, read_verified
 from strandline.tables.table import Parameters, apply_changes
 from strandline.upkeep.garbage import StagedFile, durable_head, find_garbage
 
@@ -69,23 +69,24 @@ class Compactor:
         self._store, self._every, self._keep_versions = store, every, keep_versions
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
-        self._version = 0
+        self._at: Verified | None = None
         self._parameters: Parameters | None = None
         self._named: dict[int, tuple[StagedFile, ...]] = {}
 
     def run_once(self) -> int | None:
         """Write the newest base that is due; return its version, None if none is due."""
-        due = self._store.head(self._version) // self._every * self._every
+        known = 0 if self._at is None else self._at.manifest.version
+        due = self._store.head(known) // self._every * self._every
         if due == 0 or due in self._store.bases():
             return None
-        if self._parameters is None:
+        if self._parameters is None or self._at is None:
             self._parameters = parameters_at(self._store, self._learners, due)
-            self._version = due
+            self._at = read_verified(self._store, due)
         else:
-            for version in range(self._version + 1, due + 1):
-                manifest = read_manifest(self._store, version)
-                apply_changes(self._parameters, read_changes(self._store, manifest, self._schemas))
-                self._version = version  # what fails later is not applied again
+            for at in following(self._store, self._at, due):
+                changes = read_changes(self._store, at.manifest, self._schemas)
+                apply_changes(self._parameters, changes)
+                self._at = at  # what fails later is not applied again
         self._write(due, self._parameters)
         return due
 
@@ -117,10 +118,10 @@ class Compactor:
         oldest = self._oldest_kept()
         files = find_garbage(self._store, oldest, self._named)
         bases = [at for at in self._store.bases() if at < oldest]
+        for version in bases:  # before the files that they would need: see `fsck`
+            self._store.discard_base(version)
         for file in files:
             self._store.discard(file.kind, file.sha256)
-        for version in bases:
-            self._store.discard_base(version)
         packed = self._store.pack()
         return Collected(len(files), len(bases), len(self._store.leftovers(discard=True)), packed)
 

@@ -18,7 +18,19 @@ from strandline.errors import NoStore, StoreDamaged, TopicTaken
 from strandline.manifest import FileRef, OpenBody, OpenKey
 from strandline.store.base import FileKind, Store
 from strandline.store.chain import log, read_manifest, verify_chain
-from tests.golden.commit_lines import B0, B1, B2, C1, C2, RUN, SOURCE, SPEC, committable, line
+from tests.golden.commit_lines import (
+    B0,
+    B1,
+    B2,
+    C1,
+    C2,
+    RUN,
+    SOURCE,
+    SPEC,
+    committable,
+    line,
+    resealed,
+)
 
 KINDS: tuple[FileKind, ...] = ("delta", "rejects", "spec")
 THREADS = 8
@@ -231,7 +243,7 @@ def check_racing_streams_all_commit(harness: Harness) -> None:
         )
         for epoch in range(epochs):
             before, after = {"0": epoch}, {"0": epoch + 1}
-            commit(store, committable(before, after, run=run, stream=name))
+            commit(store, committable(before, after, run=run, stream=name, seqs={"0": epoch + 1}))
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(write, range(THREADS)))
@@ -310,7 +322,8 @@ def check_damaged_chain_is_found(harness: Harness) -> None:
         "missing": {1: None},
         "not a manifest": {1: made[1][:-1]},
         "holds the manifest of version 2": {1: made[2], 2: made[1]},
-        "names the parent": {1: made[1].replace(b'"0":100', b'"0":101')},
+        "altered": {1: made[1].replace(b'"0":100', b'"0":101')},
+        "names the parent": {1: resealed(made[1].replace(b'"0":100', b'"0":101'))},
     }
     for message, damage in damages.items():
         store = filled(harness, made)

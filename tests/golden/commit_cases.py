@@ -21,7 +21,6 @@ from tests.golden.commit_lines import (
     committable,
     line,
     second_stream,
-    train_body,
 )
 
 CommitCase: TypeAlias = tuple[str, Line, bytes, str]
@@ -49,14 +48,14 @@ def created() -> Iterator[CommitCase]:
     yield (
         "create in a new run over an old one",
         resumed,
-        committable(B1, B2, run=OTHER_RUN),
+        committable(B1, B2, run=OTHER_RUN, seqs={"0": 13}),
         ("create"),
     )
     yield "create with new partitions", line().commit(C1), NEW, "create"
     yield (
         "create with a first partition without events",
         line().commit(C1),
-        (committable(B1, B1 | {"2": 5}, first={"2": 5})),
+        (committable(B1, B1 | {"2": 5}, first={"2": 5}, seqs={"0": 13})),
         "create",
     )
     empty = Line().open(RUN, {}, source={})
@@ -66,13 +65,10 @@ def created() -> Iterator[CommitCase]:
         (committable({}, {"0": 3}, first={"0": 0}, seqs={})),
         "create",
     )
-    hole = train_body() | {"deltas": [], "files": [], "prequential": {}, "checkpoint": None}
-    hole |= {"counts": {"events": 0, "learned": 0, "refused": 0, "rejected": 0}}
-    hole |= {"rejects": {"file": None, "reasons": {}}, "event_time_ms": [0, 0]}
     yield (
         "create over a hole without events",
         line(),
-        committable(B0, B1, body=hole, seqs={}),
+        committable(B0, B1, seqs={}),
         ("create"),
     )
 
@@ -92,7 +88,7 @@ def superseded() -> Iterator[CommitCase]:
     newer = line().commit(C1).open(OTHER_RUN, B1)
     yield "superseded by a newer open", newer, committable(B1, B2), "superseded"
     yield "superseded though committed before", newer, C1, "superseded"
-    moved = newer.commit(committable(B1, B2, run=OTHER_RUN))
+    moved = newer.commit(committable(B1, B2, run=OTHER_RUN, seqs={"0": 13}))
     yield "superseded and behind", moved, C2, "superseded"
     yield "superseded in a stream never opened", Line(), C1, "superseded"
 

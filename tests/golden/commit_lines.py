@@ -8,6 +8,8 @@ from strandline.commit.committing import Create, decide
 from strandline.commit.opening import Opening, decide_open
 from strandline.encoding.canonical import canonical_json, sha256_hex
 from strandline.manifest import OpenKey, genesis
+from strandline.manifest.codec import seal
+from strandline.manifest.continuity import render_committable
 
 SPEC = sha256_hex(b"a spec")
 RUN, OTHER_RUN, THIRD_RUN = "a" * 32, "b" * 32, "c" * 32
@@ -38,17 +40,22 @@ class Line:
         return self
 
 
+def resealed(manifest: bytes) -> bytes:
+    """An altered manifest with the digest of what it says now, as its forger would make it."""
+    fields = json.loads(manifest)
+    body = canonical_json(fields.pop("body"))
+    del fields["digest"]
+    return seal(body, canonical_json(fields))
+
+
 def long_line(versions: int) -> list[bytes]:
     """A line of so many versions, at least 3, whose commits say little: for what is about many."""
-    made = line().commit(C1).manifests
-    manifest = json.loads(made[-1])
-    while len(made) < versions:
-        entry = manifest["streams"]["events"]
-        manifest["parent"] = sha256_hex(made[-1])
-        manifest["version"] = entry["version"] = len(made)
-        entry["positions"]["0"] += 1
-        made.append(canonical_json(manifest))
-    return made
+    made = line()
+    while len(made.manifests) < versions:
+        step = len(made.manifests) - 2
+        before = {"0": 100 + step, "1": 7}
+        made.commit(committable(before, before | {"0": 101 + step}, seqs={"0": 1 + step}))
+    return made.manifests
 
 
 def opening(
@@ -77,24 +84,22 @@ def opening(
     )
 
 
-def train_body(note: str = "zäh\t\u2028😀", events: int = 60) -> dict[str, Any]:
+def train_body(
+    note: str = "zäh\t\u2028😀",
+    events: int = 60,
+    spans: list[tuple[int, int, int]] | None = None,
+    seqs: dict[str, int] | None = None,
+) -> dict[str, Any]:
     """A body with text and floats that another renderer is likely to spell differently."""
     return {
         "checkpoint": 17,
         "counts": {"events": events, "learned": events - 2, "refused": 0, "rejected": 2},
-        "deltas": [
-            {
-                "adopted": 0,
-                "events": events,
-                "learned": events - 2,
-                "pending": [11],
-                "refused": None,
-                "rejected": 2,
-                "seq": 12,
-                "spans": [[0, 100, 150], [1, 7, 17]],
-                "worker": 0,
-            }
-        ],
+        "deltas": deltas(
+            {"0": 12} if seqs is None else seqs,
+            [(0, 100, 150), (1, 7, 17)] if spans is None else spans,
+            events,
+        ),
+        "empty": [],
         "event_time_ms": [TIME_MS - 5000, TIME_MS],
         "files": [
             {
@@ -125,6 +130,42 @@ def train_body(note: str = "zäh\t\u2028😀", events: int = 60) -> dict[str, An
     }
 
 
+def nothing(spans: list[tuple[int, int, int]]) -> dict[str, Any]:
+    """The body of a commit that read no event."""
+    return {
+        "checkpoint": None,
+        "counts": {"events": 0, "learned": 0, "refused": 0, "rejected": 0},
+        "deltas": [],
+        "empty": spans,
+        "event_time_ms": [0, 0],
+        "files": [],
+        "prequential": {},
+        "rejects": {"file": None, "reasons": {}},
+    }
+
+
+def deltas(
+    seqs: dict[str, int], spans: list[tuple[int, int, int]], events: int
+) -> list[dict[str, Any]]:
+    """A delta of each worker; the first one has read it all."""
+    made: list[dict[str, Any]] = [
+        {
+            "adopted": 0,
+            "events": 0,
+            "learned": 0,
+            "pending": [11],
+            "refused": None,
+            "rejected": 0,
+            "seq": seq,
+            "spans": [],
+            "worker": int(worker),
+        }
+        for worker, seq in seqs.items()
+    ]
+    made[0] |= {"events": events, "learned": events - 2, "rejected": 2, "spans": spans}
+    return made
+
+
 def committable(
     before: dict[str, int],
     after: dict[str, int],
@@ -135,18 +176,22 @@ def committable(
     stream: str = "events",
     body: dict[str, Any] | None = None,
 ) -> bytes:
-    return canonical_json(
-        {
-            "after": after,
-            "before": before,
-            "body": train_body() if body is None else body,
-            "first": {} if first is None else first,
-            "format": 1,
-            "run": run,
-            "seqs": {"0": 12} if seqs is None else seqs,
-            "stream": stream,
-            "time_ms": TIME_MS + 10_000,
-        }
+    seqs, first = {"0": 12} if seqs is None else seqs, {} if first is None else first
+    begun = first | before
+    moved = sorted(
+        (int(partition), begun.get(partition, 0), end)
+        for partition, end in after.items()
+        if end != before.get(partition)
+    )
+    return render_committable(
+        after=after,
+        before=before,
+        body=(train_body(spans=moved, seqs=seqs) if seqs else nothing(moved)) | (body or {}),
+        first=first,
+        run=run,
+        seqs=seqs,
+        stream=stream,
+        time_ms=TIME_MS + 10_000,
     )
 
 
@@ -157,8 +202,8 @@ B3 = {"0": 260, "1": 40}
 C1 = committable(B0, B1)
 C2 = committable(B1, B2, seqs={"1": 3})
 C3 = committable(B2, B3, seqs={"0": 13, "10": 1, "2": 4})
-C1_OTHER = committable(B0, B1, body=train_body(note="another"))
-NEW = committable(B1, B1 | {"2": 9, "10": 4}, first={"2": 5, "10": 4})
+C1_OTHER = committable(B0, B1, body={"rejects": train_body(note="another")["rejects"]})
+NEW = committable(B1, B1 | {"2": 9, "10": 4}, first={"2": 5, "10": 4}, seqs={"0": 13})
 FILE = {"file": "ö.jsonl"}
 SECOND = opening(OTHER_RUN, {"0": 5}, stream="views", source=FILE)
 THIRD = opening(THIRD_RUN, {"0": 5}, stream="more-views", source=FILE)

@@ -7,6 +7,7 @@ the kernel bit for bit, since both call the C library's `exp` and `sqrt` and add
 import math
 import struct
 from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 
 BIAS_FIELD = 65_535
 
@@ -61,7 +62,7 @@ class Oracle:
         margin = 0.0
         for slot, x in self.entries(event):
             margin += self.weight(*self.state.get(slot, (0.0, 0.0))) * x
-        return 1.0 / (1.0 + math.exp(-margin)) if margin > -709 else 0.0
+        return sigmoid(margin)
 
     def learn(self, event: Event) -> float:
         entries, (_, label, scale) = self.entries(event), event
@@ -81,3 +82,21 @@ class Oracle:
             shift = (math.sqrt(grown) - math.sqrt(n)) * (1.0 / self.alpha) * weights[slot]
             self.state[slot] = (float32(z + g - shift), grown)
         return float32(p)
+
+
+def sigmoid(x: float) -> float:
+    """Operation by operation as in `strandline.kernels.exponential`, its table made anew."""
+    x = min(max(-x, -708.0), 708.0)
+    k = round(x * (128 * 1.4426950408889634))
+    near = float(k)
+    high, low = float.fromhex("0x1.62e42fefap-8"), float.fromhex("0x1.cf79abc9e3b39p-47")
+    r = (x - near * high) - near * low
+    with localcontext() as context:
+        context.prec = 60
+        exact = (Decimal(2).ln() * (k % 128) / 128).exp()
+        power = float(exact)
+        missing = float(exact / Decimal(power) - 1)
+    square = r * r
+    low = missing + r + square * (1 / 2 + r * (1 / 6))
+    e = power + power * (low + square * square * (1 / 24 + r * (1 / 120)))
+    return 1.0 / (1.0 + math.ldexp(e, k // 128))

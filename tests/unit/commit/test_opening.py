@@ -21,7 +21,19 @@ from strandline.errors import (
 )
 from strandline.manifest import OpenBody, OpenKey, parse_manifest
 from strandline.store import MemoryStore, read_manifest, verify_chain
-from tests.golden.commit_lines import B1, C1, C2, OTHER_RUN, RUN, SOURCE, THIRD_RUN, Line, line
+from tests.golden.commit_lines import (
+    B1,
+    C1,
+    C2,
+    C3,
+    OTHER_RUN,
+    RUN,
+    SOURCE,
+    THIRD_RUN,
+    Line,
+    line,
+    resealed,
+)
 from tests.golden.open_cases import open_cases
 from tests.unit.commit.test_commit import overtaken, store_of
 
@@ -92,9 +104,9 @@ def test_opens_are_a_linked_list() -> None:
 
 
 def test_an_open_is_found_without_reading_the_commits_above_it() -> None:
-    made = line().commit(C1).commit(C2).manifests
+    made = line().commit(C1).commit(C2).commit(C3).manifests
     store = store_of(made)
-    store._versions[2] = b"unreadable"
+    store._versions[2] = b"unreadable"  # head and the version before it are read
     assert start(store, RUN) == 1
 
 
@@ -164,8 +176,8 @@ def test_supervisors_that_fence_each_other_are_stopped() -> None:
 def test_a_list_of_opens_that_leads_elsewhere_is_damage() -> None:
     made = line().commit(C1).open(OTHER_RUN, B1).manifests
     store = store_of(made)
-    store._versions[3] = made[3].replace(b'"previous":1', b'"previous":2')
-    with pytest.raises(StoreDamaged, match="version 2 is named as an open of stream events"):
+    store._versions[3] = resealed(made[3].replace(b'"previous":1', b'"previous":2'))
+    with pytest.raises(StoreDamaged, match=r"version 3 .* names the open 2, expected 1"):
         start(store, RUN)
 
 

@@ -93,6 +93,7 @@ def test_prepared_is_a_line_of_header_and_the_untouched_body() -> None:
         checkpoint=4,
         counts=Counts(events=0, learned=0, refused=0, rejected=0),
         deltas=[],
+        empty=[],
         event_time_ms=(0, 0),
         files=[],
         prequential={},

@@ -13,7 +13,8 @@ from strandline.features import Rejection
 from strandline.learning.epoch import BATCH_EVENTS, Epoch
 from strandline.learning.rejects import DETAIL_CHARS_MAX, reject_line
 from strandline.manifest import Span, join_spans
-from strandline.metrics.prequential import add_sums, is_finite, prequential_sums
+from strandline.metrics.prequential import add_sums, is_finite
+from strandline.metrics.scoring import prequential_sums
 from tests.jobs import block
 
 

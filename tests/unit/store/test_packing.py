@@ -10,7 +10,7 @@ import pytest
 
 from strandline.errors import StoreDamaged, StoreUnavailable
 from strandline.store import PosixStore, folders, packing, posix, publish, versions
-from tests.golden.commit_lines import long_line
+from tests.golden.commit_lines import long_line, resealed
 from tests.unit.store.disk import Crash, Disk, Names
 
 PER_FOLDER = 3
@@ -213,8 +213,8 @@ def test_a_damaged_line_is_not_packed(tmp_path: Path) -> None:
     store = filled(tmp_path)
     path = store.root / "versions/000001/0000000004.json"
     path.unlink()
-    path.write_bytes(MADE[4].replace(b'"0":152', b'"0":153'))
-    with pytest.raises(StoreDamaged, match="names the parent"):
+    path.write_bytes(resealed(MADE[4].replace(b'"0":103', b'"0":104')))
+    with pytest.raises(StoreDamaged, match="version 4 does not follow"):
         store.pack()
     assert (store.root / "versions/000000").is_file()
     assert (store.root / "versions/000001").is_dir()
