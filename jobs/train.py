@@ -35,7 +35,7 @@ from strandline_flink.operators.operators import Join, Learn, Merge
 
 def main(options: JobOptions) -> None:
     spec = Spec.load(options.spec)
-    create_store(options.store_url, spec)
+    options = options.submitted(create_store(options.store_url, spec).head())
     env = environment(options)
     settings = job_settings(env, options, spec)
     workers, shards = options.parallelism, options.shards

@@ -33,6 +33,10 @@ StorePath = Annotated[
     str, typer.Option("--store", help="The store's folder; made if new.", show_default=False)
 ]
 Stream = Annotated[str, typer.Option("--stream", help="The stream's name in the store.")]
+Takeover = Annotated[
+    bool,
+    typer.Option("--takeover", help="Start even if several runs supersede each other."),
+]
 EpochEvents = Annotated[int, typer.Option("--epoch-events", min=1, help="Events per version.")]
 
 
@@ -43,12 +47,14 @@ def command(
     store: StorePath,
     stream: Stream = "events",
     epoch_events: EpochEvents = 10_000,
+    takeover: Takeover = False,
     json: Json = False,
 ) -> None:
     """Learn from a file of events: the same versions as from a topic, in one process.
 
     A line is one event, its number is its position. Asked again with the same file, it goes on
-    where the store stands; lines appended since are learned, nothing is learned twice.
+    where the store stands; lines appended since are learned, nothing is learned twice. Without new
+    lines it makes no version.
 
     Example: `strandline learn clicks.toml --input events.ndjson --store ./model`
     """
@@ -62,6 +68,7 @@ def command(
             stream=stream,
             source={"file": "-" if events == "-" else Path(events).name},
             epoch_events=epoch_events,
+            takeover=takeover,
         )
     if json:
         sums = summary.prequential

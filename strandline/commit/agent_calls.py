@@ -53,7 +53,7 @@ class FindOpen(Call, frozen=True, kw_only=True, tag="find_open"):
     def answer(self, store: Store) -> Answer:
         """Return version, run and positions of the open; None if there is none yet."""
         key = OpenKey(restored=self.restored, submission=self.submission)
-        found = find_open(store, self.stream, key.__eq__)
+        found = find_open(store, self.stream, self.submission, key.__eq__)
         return None if found is None else _open(found.version, found.entry)
 
 
@@ -65,7 +65,7 @@ class NewestOpen(Call, frozen=True, kw_only=True, tag="newest_open"):
 
     def answer(self, store: Store) -> Answer:
         """Return version, run and positions of the open; None if there is none yet."""
-        found = find_open(store, self.stream, lambda key: key.submission == self.submission)
+        found = find_open(store, self.stream, self.submission)
         return None if found is None else _open(found.version, found.entry)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 import msgspec
 
 from strandline.commit.committing import Create, ReadVersion, compare, superseded
+from strandline.commit.open_list import OpenFound, is_contested, newest_open
 from strandline.encoding.canonical import canonical_json, sha256_hex
 from strandline.errors import (
     Gap,
@@ -26,7 +27,6 @@ from strandline.errors import (
 from strandline.limits import NAME_PATTERN, OPENS_CONTESTED, OPENS_CONTESTED_WINDOW_MS
 from strandline.manifest import (
     Manifest,
-    OpenBody,
     OpenKey,
     StreamEntry,
     parse_manifest,
@@ -75,22 +75,18 @@ class Opening:
     one_stream: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFound:
-    """An open that stands in the store. `in_force`: no other run holds the stream at head."""
-
-    version: int
-    entry: StreamEntry
-    in_force: bool
-
-
 OpenDecision = (
     Create | OpenFound | Superseded | Rival | Gap | StreamContested | SecondStream | TopicTaken
 )
 
 
-def find_open(store: Store, stream: str, is_wanted: Callable[[OpenKey], bool]) -> OpenFound | None:
-    """Return the stream's newest open whose key is wanted, None if there is none.
+def find_open(
+    store: Store,
+    stream: str,
+    submission: str,
+    is_wanted: Callable[[OpenKey], bool] = lambda _: True,
+) -> OpenFound | None:
+    """Return the newest open of a submission whose key is wanted, None if there is none.
 
     Raises
     ------
@@ -100,8 +96,11 @@ def find_open(store: Store, stream: str, is_wanted: Callable[[OpenKey], bool]) -
     head = store.head()
     read = partial(manifest_bytes, store)
     entry = parse_manifest(read(head)).streams.get(stream)
-    opens = [] if entry is None else _opens(entry, read, stream)
-    found = None if entry is None else _find(entry, opens, stream, is_wanted)
+
+    def is_its(key: OpenKey) -> bool:
+        return key.submission == submission and is_wanted(key)
+
+    found = newest_open(entry, read, stream, submission, is_its)
     if found is not None and not found.in_force:
         raise superseded(stream, found.entry.run, head, entry)
     return found
@@ -123,6 +122,18 @@ def check_topic_free(store: Store, stream: str, source: Callable[[], Mapping[str
     refusal = _refuse_taken(streams, stream, source())
     if refusal is not None:
         raise refusal
+
+
+def check_same_source(
+    store: Store, stream: str, source: Mapping[str, str], head: int | None = None
+) -> StreamEntry | None:
+    """Return head's entry of the stream; raise `SourceRecreated` if `append_open` would."""
+    version = store.head() if head is None else head
+    entry = read_manifest(store, version).streams.get(stream)
+    refusal = _refuse_another_source(entry, stream, source)
+    if refusal is not None:
+        raise refusal
+    return entry
 
 
 def append_open(store: Store, wanted: Opening) -> int:
@@ -157,7 +168,8 @@ def append_open(store: Store, wanted: Opening) -> int:
             store.append(decision.version, manifest_bytes(store, decision.version))
             return decision.version
         _refuse_unreadable(decision.manifest, wanted)
-        _refuse_another_source(read_manifest(store, head).streams.get(wanted.stream), wanted)
+        if wanted.key.restored is None:  # of this very head: another start may have been first
+            check_same_source(store, wanted.stream, wanted.source, head)
         if store.append(decision.version, decision.manifest):
             return decision.version
 
@@ -173,15 +185,16 @@ def _refuse_unreadable(manifest: bytes, wanted: Opening) -> None:
         ) from error
 
 
-def _refuse_another_source(entry: StreamEntry | None, wanted: Opening) -> None:
-    """Asked of the very head that the open is made for: another start may have been first."""
-    if wanted.key.restored is None and entry is not None and entry.source != wanted.source:
-        raise SourceRecreated(
-            f"stream {wanted.stream}: expected the source it has read so far,"
-            f" {_words(entry.source)}, up to {_words(entry.positions)}; got"
-            f" {_words(wanted.source)}; go on with the same source, or give this one a stream of"
-            " another name"
-        )
+def _refuse_another_source(
+    entry: StreamEntry | None, stream: str, source: Mapping[str, str]
+) -> SourceRecreated | None:
+    if entry is None or entry.source == source:
+        return None
+    return SourceRecreated(
+        f"stream {stream}: expected the source it has read so far, {_words(entry.source)}, up to"
+        f" {_words(entry.positions)}; got {_words(source)}; go on with the same source, or give"
+        " this one a stream of another name"
+    )
 
 
 def _words(pairs: Mapping[str, object]) -> str:
@@ -198,44 +211,16 @@ def decide_open(head: int, read: ReadVersion, wanted: Opening) -> OpenDecision:
     parent_bytes = read(head)
     parent = parse_manifest(parent_bytes)
     entry = parent.streams.get(wanted.stream)
-    opens = [] if entry is None else _opens(entry, read, wanted.stream)
-    found = None if entry is None else _find(entry, opens, wanted.stream, wanted.key.__eq__)
+    key = wanted.key
+    found = newest_open(entry, read, wanted.stream, key.submission, key.__eq__)
     if found is not None:
         return found if found.in_force else superseded(wanted.stream, wanted.run, head, entry)
     refusal = _refuse_second(parent.streams, wanted.stream, wanted.one_stream) or (
-        _refuse_start(parent.streams, opens, wanted)
-        if wanted.key.restored is None
+        _refuse_start(parent.streams, read, wanted)
+        if key.restored is None
         else _refuse_restore(head, entry, wanted)
     )
     return refusal or _create(parent, sha256_hex(parent_bytes), entry, wanted)
-
-
-def _opens(entry: StreamEntry, read: ReadVersion, stream: str) -> list[Manifest]:
-    """Return the stream's opens, newest first: each names the one before it."""
-    opens = []
-    version: int | None = entry.open
-    while version is not None:
-        manifest = parse_manifest(read(version))
-        if not isinstance(manifest.body, OpenBody) or manifest.stream != stream:
-            raise StoreDamaged(f"version {version} is named as an open of stream {stream}")
-        if manifest.body.previous is not None and manifest.body.previous >= version:
-            raise StoreDamaged(
-                f"version {version} says that the stream's open before it is version"
-                f" {manifest.body.previous}, expected a lower one; run `strandline fsck`"
-            )
-        opens.append(manifest)
-        version = manifest.body.previous
-    return opens
-
-
-def _find(
-    entry: StreamEntry, opens: list[Manifest], stream: str, is_wanted: Callable[[OpenKey], bool]
-) -> OpenFound | None:
-    for manifest in opens:
-        if isinstance(manifest.body, OpenBody) and is_wanted(manifest.body.key):
-            found = manifest.streams[stream]
-            return OpenFound(manifest.version, found, in_force=found.run == entry.run)
-    return None
 
 
 def _refuse_second(
@@ -268,26 +253,21 @@ def _refuse_taken(
 
 
 def _refuse_start(
-    streams: Mapping[str, StreamEntry], opens: list[Manifest], wanted: Opening
+    streams: Mapping[str, StreamEntry], read: ReadVersion, wanted: Opening
 ) -> TopicTaken | StreamContested | None:
-    """A start takes over, unless too many did so lately. Restores take nothing over."""
+    """A start takes over, unless others did so in turn lately. Restores take nothing over."""
     if not wanted.topic_again:
         taken = _refuse_taken(streams, wanted.stream, wanted.source)
         if taken is not None:
             return taken
-    since = wanted.time_ms - OPENS_CONTESTED_WINDOW_MS
-    recent = sum(
-        isinstance(manifest.body, OpenBody)
-        and manifest.body.key.restored is None
-        and manifest.time_ms >= since
-        for manifest in opens
-    )
-    if recent < OPENS_CONTESTED or wanted.takeover:
+    entry = streams.get(wanted.stream)
+    if wanted.takeover or not is_contested(entry, read, wanted.stream, wanted.time_ms):
         return None
     return StreamContested(
-        f"stream {wanted.stream}: {recent} runs took it over within"
-        f" {OPENS_CONTESTED_WINDOW_MS // 1000} s, fewer than {OPENS_CONTESTED} are expected; two"
-        " supervisors may be starting the same job: stop one, or start with --takeover"
+        f"stream {wanted.stream}: {OPENS_CONTESTED} runs in a row took it over within"
+        f" {OPENS_CONTESTED_WINDOW_MS // 1000} s and none of them committed anything; expected"
+        " a commit, or fewer starts: two supervisors may be starting the same job, or it ends as"
+        " soon as it starts. Stop one, or start with --takeover"
     )
 
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Self
 
 from strandline.clock import wall_clock_ms
+from strandline.commit.opening import check_same_source
 from strandline.errors import SourceBehind, WrongUsage
 from strandline.events.json_records import Event, EventEncoder, Events
 from strandline.manifest import Prequential
 from strandline.metrics.totals import Totals, add_totals, totals_of
-from strandline.store import StoreLike, as_store
+from strandline.store import Store, StoreLike, as_store
 from strandline.store.chain import read_manifest, read_spec
-from strandline.transactions.transaction import Stream, open_stream
+from strandline.transactions.transaction import PARTITION, Stream, open_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,11 @@ class Summary:
     prequential: Mapping[str, Prequential]
 
     @classmethod
-    def of(cls, run: Stream, skipped: int, totals: Totals) -> Self:
+    def of(cls, stream: str, version: int, skipped: int, totals: Totals) -> Self:
         """Return the summary of a run whose versions have these totals."""
         return cls(
-            stream=run.name,
-            version=run.version,
+            stream=stream,
+            version=version,
             skipped=skipped,
             epochs=totals.versions,
             events=totals.events,
@@ -80,7 +81,8 @@ def learn(
 
     A position is an event's number. Events that the store has already are skipped, so the same
     call again goes on where the last one ended, however it ended: when it is interrupted, the
-    epoch under way is rolled back and what was committed stays.
+    epoch under way is rolled back and what was committed stays. If the store has all of them, no
+    version is made, not even an open.
 
     Parameters
     ----------
@@ -120,23 +122,42 @@ def learn(
     if epoch_events < 1:
         raise WrongUsage(f"epoch_events is {epoch_events}, expected 1 or more")
     store = as_store(store)
+    left: Iterator[Event | None] = EventEncoder(read_spec(store)).each(events)
+    known = check_same_source(store, stream, source)
+    at = 0 if known is None else known.positions[str(PARTITION)]
+    _skip(left, stream, at, at)
+    first = list(islice(left, 1))
+    if known is not None and not first:
+        return Summary.of(stream, known.version, at, Totals())
     run = open_stream(store, stream, source, takeover=takeover, clock_ms=clock_ms)
-    left = EventEncoder(read_spec(store)).each(events)
-    _skip(left, run)
+    left = chain(first, left)
+    _skip(left, stream, run.position - at, run.position)  # committed by another run meanwhile
+    return _learn(run, store, left, epoch_events, progress)
+
+
+def _learn(
+    run: Stream,
+    store: Store,
+    left: Iterator[Event | None],
+    epoch_events: int,
+    progress: Callable[[Summary], None] | None,
+) -> Summary:
     skipped, totals = run.position, Totals()
     while epoch := list(islice(left, epoch_events)):
         with run.begin() as transaction:
             transaction.learn(epoch)
         totals = add_totals((totals, totals_of(read_manifest(store, run.version).body)))
         if progress is not None:
-            progress(Summary.of(run, skipped, totals))
-    return Summary.of(run, skipped, totals)
+            progress(Summary.of(run.name, run.version, skipped, totals))
+    return Summary.of(run.name, run.version, skipped, totals)
 
 
-def _skip(events: Iterator[Event | None], run: Stream) -> None:
-    skipped = sum(1 for _ in islice(events, run.position))
-    if skipped < run.position:
+def _skip(events: Iterator[Event | None], stream: str, count: int, position: int) -> None:
+    """Pass over so many events, which end at the stream's position."""
+    skipped = sum(1 for _ in islice(events, count))
+    if skipped < count:
         raise SourceBehind(
-            f"stream {run.name}: the store has committed {run.position} events, the source has"
-            f" only {skipped}; give the source that it was learned from, or another stream's name"
+            f"stream {stream}: the store has committed {position} events, the source has only"
+            f" {position - count + skipped}; give the source that it was learned from, or another"
+            " stream's name"
         )

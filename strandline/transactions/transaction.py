@@ -22,7 +22,6 @@ stream. What a transaction learns is one epoch, and its commit one version.
 array([0.505], dtype=float32)
 """
 
-import uuid
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
@@ -34,6 +33,7 @@ from strandline.commit.committable import committable_from
 from strandline.commit.committing import commit
 from strandline.commit.opening import Opening, append_open
 from strandline.commit.prepared import Prepared
+from strandline.commit.submission import new_submission
 from strandline.errors import CommitRefused, WrongUsage
 from strandline.events.block import Block, Mark
 from strandline.events.json_records import EventEncoder, Events
@@ -95,7 +95,7 @@ def open_stream(
         If another stream of the store reads the topic, and `topic_again` is not set.
     """
     store = as_store(store)
-    run = uuid.uuid4().hex
+    run = new_submission(store.head())
     version = append_open(
         store,
         Opening(

@@ -18,6 +18,7 @@ from tests.golden.commit_lines import (
     THIRD_RUN,
     TIME_MS,
     Line,
+    committable,
     line,
     opening,
     second_stream,
@@ -133,10 +134,33 @@ def contested() -> Iterator[OpenCase]:
         "create",
     )
     yield "open contested found", taken, opening(f"{7:032x}", time_ms=newest), "found"
+    yield "open after a clock was ahead", taken, opening(time_ms=newest - 1), "create"
+    yield from not_contested(newest)
     restores = line()
     for checkpoint in range(8):
         restores.open(RUN, B0, restored=checkpoint)
     yield "open after many restores", restores, opening(OTHER_RUN), "create"
+
+
+def not_contested(newest: int) -> Iterator[OpenCase]:
+    """A start that got somewhere is no rival of the next one."""
+    for at, name in ((2, "between the first two"), (9, "after the newest")):
+        moving = Line()
+        for index in range(8):
+            run = f"{index:032x}"
+            moving.open(run, time_ms=TIME_MS + 1000 * index)
+            if moving.head == at - 1 or (at == 9 and index == 7):
+                moving.commit(committable(B0, B1, run=run))
+        yield (
+            f"open after eight starts with a commit {name}",
+            moving,
+            opening(time_ms=newest),
+            ("create"),
+        )
+    long = contested_line().commit(committable(B0, B1, run=f"{7:032x}"))
+    for index in range(8, 16):
+        long.open(f"{index:032x}", B1, time_ms=newest)
+    yield "open contested above an older commit", long, opening(time_ms=newest), "contested"
 
 
 def one_stream() -> Iterator[OpenCase]:

@@ -22,7 +22,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "manifest": ("", "continuity"),
     "spec": ("", "comparison", "estimators", "features"),
     "store": ("", "base", "chain", "remedies"),
-    "commit": ("committable", "committing", "opening", "prepared"),
+    "commit": ("committable", "committing", "opening", "prepared", "submission"),
     "kernels": ("arrays", "compiling", "exponential", "logarithm", "memory"),
     "metrics": ("prequential", "record_times", "scoring", "totals"),
     "tables": ("changes", "row_kernels", "shards", "sorted_rows", "table"),

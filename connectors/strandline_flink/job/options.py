@@ -2,13 +2,13 @@
 
 import argparse
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from strandline.commit.submission import new_submission
 from strandline.errors import WrongUsage
 from strandline.limits import NAME_PATTERN, SHARDS_MAX
 from strandline.store import MEMORY_URL, store_url
@@ -91,8 +91,6 @@ class JobOptions:
     submission: str = option("identity of this submission; made if not given", "", "UUID")
 
     def __post_init__(self) -> None:
-        if not self.submission:
-            object.__setattr__(self, "submission", uuid.uuid4().hex)
         if not re.fullmatch(NAME_PATTERN, self.stream):
             raise refused("stream", self.stream, f"a name like {NAME_PATTERN}")
         if not 1 <= self.parallelism <= PARALLELISM_MAX:
@@ -101,7 +99,7 @@ class JobOptions:
             raise refused("shards", self.shards, f"1 to {SHARDS_MAX}")
         if self.mode not in MODES:
             raise refused("mode", self.mode, " or ".join(MODES))
-        if not re.fullmatch("[0-9a-f]{32}", self.submission):
+        if self.submission and not re.fullmatch("[0-9a-f]{32}", self.submission):
             raise refused("submission", self.submission, "32 hexadecimal digits")
         if self.flink and not re.fullmatch(r"[^\s:/]+:\d{1,5}", self.flink):
             raise refused("flink", self.flink, "HOST:PORT")
@@ -120,6 +118,10 @@ class JobOptions:
         if found is None:
             raise refused("checkpoint", self.checkpoint, "a number and ms, s or m: 500ms")
         return int(found[1]) * _DURATION_MS[found[2]]
+
+    def submitted(self, head: int) -> Self:
+        """The options with a submission: the one given, or one made while `head` is the newest."""
+        return self if self.submission else replace(self, submission=new_submission(head))
 
     @property
     def slots(self) -> int:

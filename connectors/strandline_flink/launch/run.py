@@ -58,9 +58,9 @@ def run(options: JobOptions, report: Report, warn: Warn) -> Ended:
             f"{options.parallelism} workers for {checked.partitions} partitions: "
             f"{options.parallelism - checked.partitions} will be idle"
         )
-    options = replace(options, mode=mode.name)
-    progress = Progress(checked.store, options.stream, options.submission, mode)
-    progress.head = checked.store.head()
+    head = checked.store.head()
+    options = replace(options, mode=mode.name).submitted(head)
+    progress = Progress(checked.store, options.stream, options.submission, mode, head=head)
     stop = Stop()
     with stop.listening():
         folder = RunFolder.make()

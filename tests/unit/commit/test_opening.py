@@ -1,14 +1,18 @@
+import re
+import uuid
+
 import pytest
 
 from strandline.commit.committing import Create
+from strandline.commit.open_list import OpenFound
 from strandline.commit.opening import (
-    OpenFound,
     Opening,
     append_open,
     check_one_stream,
     check_topic_free,
     decide_open,
 )
+from strandline.commit.submission import made_since, new_submission
 from strandline.encoding.canonical import sha256_hex
 from strandline.errors import (
     SecondStream,
@@ -165,12 +169,54 @@ def test_supervisors_that_fence_each_other_are_stopped() -> None:
     store = store_of(line().manifests[:1])
     for second in range(8):
         start(store, f"{second:032x}", 1000 * second)
-    with pytest.raises(StreamContested, match=r"8 runs took it over within 60 s.*--takeover"):
+    with pytest.raises(StreamContested, match=r"8 runs in a row took it over.*--takeover"):
         start(store, RUN, 8000)
     assert start(store, RUN, 8000, takeover=True) == 9
     with pytest.raises(StreamContested):
         start(store, OTHER_RUN, 9000)
     assert start(store, OTHER_RUN, 8000 + 60_001) == 10
+
+
+class Counted(MemoryStore):
+    """Counts the manifests that are read."""
+
+    reads = 0
+
+    def manifest(self, version: int) -> bytes | None:
+        self.reads += 1
+        return super().manifest(version)
+
+
+@pytest.mark.parametrize("opens", [20, 200])
+def test_a_start_reads_as_much_of_a_long_list_of_opens_as_of_a_short_one(opens: int) -> None:
+    store = Counted()
+    store.append(0, line().manifests[0])
+    for n in range(opens):
+        start(store, new_submission(store.head()), 1000 * n, takeover=True)
+    run = new_submission(store.head())
+    store.reads = 0
+    version = start(store, run, 1000 * opens, takeover=True)
+    assert store.reads <= 8, "head, the version before it and the newest open, a few times"
+    store.reads = 0
+    with pytest.raises(StreamContested):
+        start(store, new_submission(store.head()), 1000 * opens)
+    assert store.reads <= 16, "and the newest 8 opens"
+    for _ in range(30):
+        start(store, new_submission(store.head()), 1000 * opens, takeover=True)
+    with pytest.raises(Superseded):
+        start(store, run, takeover=True)
+    assert store.head() == version + 30
+
+
+def test_a_submission_says_since_when_it_may_have_opens() -> None:
+    for head in (0, 1, 16**9 - 1):
+        submission = new_submission(head)
+        assert made_since(submission) == head
+        assert re.fullmatch("[0-9a-f]{32}", submission)
+        for at in range(32):
+            digit = "0" if submission[at] != "0" else "1"
+            assert made_since(submission[:at] + digit + submission[at + 1 :]) == 0
+    assert made_since(uuid.UUID(int=1 << 127).hex) == 0
 
 
 def test_a_list_of_opens_that_leads_elsewhere_is_damage() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from strandline.commit.submission import made_since
 from strandline.errors import StrandlineError, WrongUsage
 from strandline_flink.job.options import JobOptions
 from strandline_flink.launch import run_command
@@ -45,7 +46,11 @@ def test_run_and_train_take_the_same_options_with_the_same_defaults() -> None:
 
 
 def test_each_submission_has_its_own_identity() -> None:
-    assert options().submission != options().submission
+    one, two = options().submitted(7), options().submitted(7)
+    assert one.submission != two.submission
+    assert made_since(one.submission) == 7
+    assert one.submitted(8) == one
+    assert JobOptions.from_args(one.to_args()) == one
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
 """`learn`: goes on where it ended, however it ended."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from strandline.errors import SourceBehind, SourceRecreated, TooManyRejected
+from strandline.errors import SourceBehind, SourceRecreated, StreamContested, TooManyRejected
 from strandline.manifest import TrainBody
 from strandline.reading.model import open_model
 from strandline.store import Store, create_store, log, read_manifest, verify_chain
 from strandline.transactions.local import Summary, learn
+from strandline.transactions.transaction import open_stream
 from tests.jobs import Job
 from tests.oracles import sequential
 from tests.streams import clicks, clicks_spec
@@ -57,7 +59,7 @@ def test_the_same_call_again_learns_only_what_is_new() -> None:
     second = learn(parts, records, "events", SOURCE, epoch_events=500)
     assert (first.skipped, first.events, second.skipped, second.events) == (0, 1500, 1500, 1500)
     third = learn(parts, records, "events", SOURCE, epoch_events=500)
-    assert (third.skipped, third.epochs) == (3000, 0)
+    assert (third.skipped, third.epochs, third.version) == (3000, 0, parts.head())
     assert bits(whole) == bits(parts)
 
 
@@ -109,6 +111,46 @@ def test_too_many_rejected_events_end_the_run_and_keep_its_versions() -> None:
     with pytest.raises(TooManyRejected, match="missing_label: click"):
         learn(store, records, "events", SOURCE, epoch_events=600)
     assert read_manifest(store, store.head()).streams["events"].positions == {"0": 1200}
+
+
+def test_an_unchanged_file_makes_no_version() -> None:
+    store = create_store("memory:", SPEC)
+    made = learn(store, clicks(100), "events", SOURCE)
+    for _ in range(20):
+        assert learn(store, clicks(100), "events", SOURCE) == dataclasses.replace(
+            made, skipped=100, epochs=0, events=0, learned=0, prequential={}
+        )
+    assert store.head() == made.version == 2
+
+
+def test_a_file_that_grows_is_learned_as_often_as_somebody_asks() -> None:
+    store = create_store("memory:", SPEC)
+    for count in range(1, 20):
+        learn(store, clicks(count), "events", SOURCE, clock_ms=lambda: 1_700_000_000_000)
+    assert read_manifest(store, store.head()).streams["events"].positions == {"0": 19}
+
+
+def test_what_another_run_commits_before_the_open_is_not_learned_again() -> None:
+    store = create_store("memory:", SPEC)
+    records = clicks(300)
+    learn(store, records[:100], "events", SOURCE)
+
+    def beside() -> Iterator[bytes]:
+        yield from records[:100]
+        learn(store, records[:200], "events", SOURCE)
+        yield from records[100:]
+
+    summary = learn(store, beside(), "events", SOURCE)
+    assert (summary.skipped, summary.events) == (200, 100)
+
+
+def test_a_start_that_is_refused_as_contested_takes_over_if_told_to() -> None:
+    store = create_store("memory:", SPEC)
+    for _ in range(8):
+        open_stream(store, "events", SOURCE)
+    with pytest.raises(StreamContested, match="--takeover"):
+        learn(store, clicks(1), "events", SOURCE)
+    assert learn(store, clicks(1), "events", SOURCE, takeover=True).learned == 1
 
 
 def test_an_epoch_holds_an_event_at_least() -> None:

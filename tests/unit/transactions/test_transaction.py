@@ -1,7 +1,6 @@
 """The library's own transactions: a commit is whole or not at all, and two runs cannot both win."""
 
 from pathlib import Path
-from uuid import UUID
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from strandline.reading.model import open_model
 from strandline.store import MemoryStore, Store, create_store, open_store, read_manifest
 from strandline.store.base import FileKind
 from strandline.tables.changes import Changes
+from strandline.transactions import transaction as transactions
 from strandline.transactions.transaction import open_stream
 from tests.oracles import sequential
 from tests.streams import clicks, clicks_spec
@@ -130,7 +130,7 @@ def test_a_commit_of_the_same_events_by_the_same_run_is_a_rival(
 ) -> None:
     """The same run opened twice can only be a copy of one process, as a snapshot of a machine."""
     store = create_store("memory:", SPEC)
-    monkeypatch.setattr("uuid.uuid4", lambda: UUID(int=5))
+    monkeypatch.setattr(transactions, "new_submission", lambda _: "5" * 32)
     one, two = open_stream(store, "events"), open_stream(store, "events")
     assert one.run == two.run
     with one.begin() as transaction:
