@@ -1,9 +1,9 @@
-"""A learner for tests that meets the same error, none of ours, whenever there are events."""
+"""A learner for tests that meets the same error, none of ours, at every start of a job's worker."""
 
 from typing import NoReturn
 
-from strandline.features import Batch
 from strandline.spec import Spec
+from strandline.tables.table import Parameters
 from tests.peak_learner import Peak, PeakSpec
 
 
@@ -13,10 +13,9 @@ class FailingSpec(PeakSpec, frozen=True, kw_only=True, tag="failing"):
 
 
 class Failing(Peak):
-    def learn(self, batch: Batch) -> None:
-        if batch.rows:
-            fail(batch.rows)
+    def bind(self, parameters: Parameters) -> None:
+        fail(len(parameters))
 
 
-def fail(rows: int) -> NoReturn:
-    raise ZeroDivisionError(f"no share of {rows} rows can be had")
+def fail(tables: int) -> NoReturn:
+    raise ZeroDivisionError(f"no share of {tables} tables can be had")

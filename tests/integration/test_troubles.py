@@ -173,7 +173,7 @@ def test_job_that_fails_again_and_again_in_the_same_way_ends(
     with Run(broker.bootstrap, topic, tmp_path) as run:
         said = run.wait_to_hear("warning: the job failed and restarts")
         assert "ZeroDivisionError" in said
-        assert "rows can be had" in said
+        assert "tables can be had" in said
         code, out, err = run.finish()
     assert (code, out) == (1, "")
     assert "error: the job failed 4 times in the same way, and made no version in between:" in err

@@ -92,3 +92,4 @@ class Restarts:
                 times = f"{self._repeats} times in the same way, and made no version in between: "
                 again = Failure(failure.code, f"the job failed {times}{failure.message}")
                 self._error = as_error(again, self._logs)
+                return  # what came meanwhile is more of the same
