@@ -61,6 +61,10 @@ def test_beside_a_writer_no_gap_no_step_back_and_scores_agree(kind: str, tmp_pat
             asker.start()
         for seed in range(versions):
             learn(stream, seed)
+            if seed % 4 == 0:  # else the writer may be done before a reader has had its turn
+                reader.wait(stream.version, timeout_s=20)
+                while any(not found or found[-1].version < stream.version for found in seen):
+                    time.sleep(0.001)
         reader.wait(stream.version, timeout_s=20)
         while any(not found or found[-1].version < stream.version for found in seen):
             time.sleep(0.005)
