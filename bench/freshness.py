@@ -142,7 +142,7 @@ def seen(store: Store, swaps: list[tuple[int, float]], first: int, last: int) ->
 def times(folder: Path, manifest: Manifest, body: TrainBody, served_ms: float) -> Seen:
     """Return when the version's files were made; a link changes a file's ctime."""
     name = f"{manifest.version:010d}"
-    committed = (folder / "versions" / name[:6] / f"{name}.json").stat().st_ctime_ns
+    committed = (folder / "versions" / name[:7] / f"{name}.json").stat().st_ctime_ns
     deltas = [folder / "deltas" / f"{each.sha256}.safetensors" for each in body.files]
     merged = max((delta.stat().st_mtime_ns for delta in deltas), default=committed)
     first_ms, last_ms = body.event_time_ms

@@ -130,7 +130,7 @@ def killed_again(job: Job, kill: Step, kills: int, then: Step = lambda: None) ->
 def made_s(job: Job, version: int) -> float:
     """Return when a version was made, in seconds since 1970."""
     name = f"{version:010d}"
-    return (Path(job.store.url) / "versions" / name[:6] / f"{name}.json").stat().st_ctime
+    return (Path(job.store.url) / "versions" / name[:7] / f"{name}.json").stat().st_ctime
 
 
 def to_table(rows: list[dict[str, Any]]) -> str:

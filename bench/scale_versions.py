@@ -5,11 +5,15 @@
 One library writer commits transactions of one event each, the whole way: learn, merge, stage the
 delta, create the manifest. With --no-learning it commits changes made here, one row each: the
 delta is encoded and staged and the commit decided and made as ever, without worker and merger.
-After every `--compact-every` versions a compactor writes a base,
-removes the data of versions more than `--keep-versions` below head, and packs full folders. At each
-of the sizes asked for, commands are timed as a user calls them, each in a process of its own;
-`open` is the library's, from the URL to a prediction, by a store object that has seen nothing, in a
-process that has its code compiled.
+With --partitions and --workers too, versions say as much as those of a job of that size do:
+
+    make bench-scale_versions ARGS="--versions 432000 --partitions 64 --workers 16"
+
+is a day at five versions a second. After every `--compact-every` versions a compactor writes a
+base, removes the data of versions more than `--keep-versions` below head, and packs full folders.
+At each of the sizes asked for, commands are timed as a user calls them, each in a process of its
+own; `open` is the library's, from the URL to a prediction, by a store object that has seen nothing,
+in a process that has its code compiled.
 
 A folder in memory (/dev/shm) leaves out what fsync costs: it measures what grows with the number
 of versions, not the disk.
@@ -22,18 +26,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from bench.epochs import Epochs
 from bench.output import finish, parser, progress, table
 from strandline.commit.committing import commit
+from strandline.commit.opening import Opening, append_open
+from strandline.commit.submission import new_submission
 from strandline.learners.loading import make_learners, schemas_of
+from strandline.manifest import OpenKey
 from strandline.manifest.continuity import render_committable
 from strandline.parameters.delta import DeltaFile
 from strandline.spec import Spec
-from strandline.store import Store, create_store, read_spec
+from strandline.store import Store, create_store, read_manifest, read_spec
 from strandline.tables.changes import Changes
 from strandline.transactions.transaction import open_stream
 from strandline.upkeep.compactor import Compactor
@@ -61,6 +70,8 @@ HEAD = (
     "versions",
     "names",
     "size",
+    "manifests",
+    "loose",
     "open the store",
     "open the model",
     "`log`",
@@ -90,6 +101,8 @@ def main() -> None:
     arguments.add_argument("--compact-every", type=int, default=1_000)
     arguments.add_argument("--keep-versions", type=int, default=1_000)
     arguments.add_argument("--no-learning", action="store_true", help="stage and commit only")
+    arguments.add_argument("--partitions", type=int, default=1)
+    arguments.add_argument("--workers", type=int, default=0, help="0: what --no-learning says")
     options = arguments.parse_args()
     sizes = BRIEF if options.brief else sorted(options.versions)
     measured: list[dict[str, Any]] = []
@@ -99,6 +112,8 @@ def main() -> None:
         for versions in sizes:
             started = time.perf_counter()
             write = stage_and_commit if options.no_learning else learn
+            if options.workers:
+                write = partial(commit_epochs, options.partitions, options.workers)
             grow(store, versions, write, options.compact_every, options.keep_versions)
             each_ms = 1e3 * (time.perf_counter() - started) / (versions - grown)
             grown = versions
@@ -155,6 +170,28 @@ def stage_and_commit(store: Store) -> Iterator[int]:
         position += 1
 
 
+def commit_epochs(partitions: int, workers: int, store: Store) -> Iterator[int]:
+    """Yield the version of one commit after the other, each as large as those of such a job."""
+    head = read_manifest(store, store.head())
+    run = new_submission(head.version)
+    epochs = Epochs(partitions, workers, run, seed=head.version)
+    if head.streams:
+        epochs.goes_on(head.streams["events"])
+    opening = Opening(
+        "events",
+        run=run,
+        key=OpenKey(restored=None, submission=run),
+        positions=epochs.positions,
+        source={"cluster": "AKMBNGQk6ERQInLfLG4MIQ", "topic": "clicks", "topic_id": "I8Fs6REkSG"},
+        time_ms=0,
+        takeover=True,
+    )
+    version = append_open(store, opening)
+    schemas = schemas_of(make_learners(read_spec(store)))
+    for committable in epochs.committables(store, schemas, version + 1):
+        yield commit(store, committable).version
+
+
 def measure(store: Path) -> dict[str, Any]:
     """Count the files, and time what a user does."""
     names = [path for _, folders, files in os.walk(store) for path in (*folders, *files)]
@@ -165,7 +202,14 @@ def measure(store: Path) -> dict[str, Any]:
         "log_s": [*command, "log", str(store), "--json"],
         "fsck_s": [*command, "fsck", str(store), "--json"],
     }
-    found: dict[str, Any] = {"names": len(names), "bytes": size} | json.loads(opened)
+    versions = [path for path in (store / "versions").rglob("*") if path.is_file()]
+    loose = [path for path in versions if path.suffix == ".json"]
+    found: dict[str, Any] = {
+        "names": len(names),
+        "bytes": size,
+        "manifest_bytes": sum(on_disk(path) for path in versions),
+        "loose_bytes": sum(on_disk(path) for path in loose),
+    } | json.loads(opened)
     for name, arguments in timed.items():
         started = time.perf_counter()
         answer = json.loads(run(arguments))
@@ -173,6 +217,11 @@ def measure(store: Path) -> dict[str, Any]:
         if name == "fsck_s":
             assert answer["sound"], answer["damages"]
     return found
+
+
+def on_disk(path: Path) -> int:
+    """Return what a file takes of the disk."""
+    return path.stat().st_blocks * 512
 
 
 def run(arguments: list[str]) -> str:
@@ -186,6 +235,8 @@ def row(measured: dict[str, Any]) -> list[str]:
         f"{measured['versions']:,}",
         f"{measured['names']:,}",
         f"{measured['bytes'] / 1e6:,.0f} MB",
+        f"{measured['manifest_bytes'] / 1e6:,.1f} MB",
+        f"{measured['loose_bytes'] / 1e6:,.1f} MB",
         f"{measured['open_store_ms']:.1f} ms",
         f"{measured['open_model_ms']:.0f} ms",
         f"{measured['log_s']:.2f} s",

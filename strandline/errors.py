@@ -14,6 +14,7 @@
     │   │   ├── FileMissing     a file that a manifest names is not there
     │   │   └── DeltaDamaged    a delta that cannot be added to the tables of its spec
     │   ├── VersionGone         the data of a version was removed by compaction
+    │   │   └── HistoryGone     the version itself was dropped: history begins later
     │   └── StoreUnavailable    the folder cannot be read or written
     ├── MergeError              a merged value is not finite
     ├── EventsNotLearned        done, but nothing or not all of it was learned
@@ -113,6 +114,12 @@ class VersionGone(StoreError):
     """A version's manifest is there; the data to open it was removed once a base covered it."""
 
     code = "version_gone"
+
+
+class HistoryGone(VersionGone):
+    """A version was dropped with all that it recorded: history begins at a later one."""
+
+    code = "history_gone"
 
 
 class StoreUnavailable(StoreError):

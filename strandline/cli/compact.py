@@ -9,8 +9,12 @@ import typer
 
 from strandline.cli.arguments import Json, StoreUrl
 from strandline.cli.output import count, out, plural, print_json
+from strandline.errors import WrongUsage
 from strandline.store import Store, open_store
 from strandline.upkeep.compactor import Collected, Compactor
+from strandline.upkeep.retention import KeptHistory
+
+DAY_MS = 86_400_000
 
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until interrupted.")]
 Every = Annotated[int, typer.Option("--every", min=1, help="Versions from base to base.")]
@@ -24,6 +28,26 @@ Keep = Annotated[
         help="Remove the data of versions more than N below head, rejected events included.",
     ),
 ]
+KeepHistory = Annotated[
+    int | None,
+    typer.Option(
+        "--keep-history",
+        metavar="N",
+        min=0,
+        show_default=False,
+        help="Drop versions more than N below head; only below those of --keep-versions.",
+    ),
+]
+KeepHistoryDays = Annotated[
+    float | None,
+    typer.Option(
+        "--keep-history-days",
+        metavar="DAYS",
+        min=0,
+        show_default=False,
+        help="Drop versions that are older; only below those of --keep-versions.",
+    ),
+]
 Gc = Annotated[
     bool, typer.Option("--gc", help="Remove what no commit can name any more; pack old versions.")
 ]
@@ -35,6 +59,8 @@ def command(
     follow: Follow = False,
     every: Every = 100,
     keep_versions: Keep = None,
+    keep_history: KeepHistory = None,
+    keep_history_days: KeepHistoryDays = None,
     gc: Gc = False,
     json: Json = False,
 ) -> None:
@@ -44,15 +70,27 @@ def command(
     version, and several compactors of one store do no harm. With --keep-versions, older versions
     can no longer be opened; what they record stays. With --follow, data goes at each new base.
 
+    What versions record grows for ever: with --keep-history or --keep-history-days the oldest are
+    dropped, a thousand at a time, behind a record of what they learned. Then history begins at a
+    later version, and every version from there on is checked against it as ever.
+
     A rejected event is kept as it came, with what users wrote into it. --keep-versions removes it
     with its version: `--keep-versions 0` the rejected events of all versions so far.
 
     Examples: `strandline compact ./model --follow --keep-versions 1000`,
-    `strandline compact ./model --keep-versions 0`
+    `strandline compact ./model --keep-versions 0`,
+    `strandline compact ./model --follow --keep-versions 1000 --keep-history-days 90`
     """
     opened = open_store(store)
     collects = gc or keep_versions is not None
-    compactor = Compactor(opened, every=every, keep_versions=keep_versions)
+    age_ms = None if keep_history_days is None else round(keep_history_days * DAY_MS)
+    kept = KeptHistory(keep_history, age_ms)
+    if keep_versions is None and not kept.all:
+        raise WrongUsage(
+            "--keep-history is given and --keep-versions is not; expected both, because history is"
+            " dropped only below the versions that stay open"
+        )
+    compactor = Compactor(opened, every=every, keep_versions=keep_versions, kept_history=kept)
     compactor.run_once()
     compactor.cover()
     report(opened, compactor.collect() if collects else Collected(), json=json)
@@ -72,6 +110,7 @@ def report(store: Store, done: Collected, *, json: bool) -> None:
             {
                 "bases": bases,
                 "head": store.head(),
+                "history_from": store.history_begins(),
                 "collected": msgspec.to_builtins(done),
                 "store": store.url,
             }
@@ -81,10 +120,14 @@ def report(store: Store, done: Collected, *, json: bool) -> None:
     gone = (
         f"; removed {plural(done.files, 'file')}, {plural(done.bases, 'base')},"
         f" {count(done.leftovers)} left over by dead writers;"
-        f" packed {plural(done.packed, 'folder')} of versions"
+        f" packed {plural(done.packed, 'folder')} of versions, dropped"
+        f" {plural(done.dropped, 'old version')}"
         if done != Collected()
         else ""
     )
+    begin = store.history_begins()
+    history = f"; history begins at version {begin}" if begin else ""
     out().print(
-        f"{store.url}: bases: {len(bases)}, {newest}; head is {store.head()}{gone}", soft_wrap=True
+        f"{store.url}: bases: {len(bases)}, {newest}; head is {store.head()}{gone}{history}",
+        soft_wrap=True,
     )

@@ -72,8 +72,10 @@ def show(report: Report, removed: list[str]) -> None:
         if report.opens_from is None
         else f"versions from {report.opens_from} on open"
     )
+    history = f" history begins at version {report.history_from}," if report.history_from else ""
     console.print(
-        f"{report.store}: {verdict}; {count(report.head + 1)} versions, {opens};"
+        f"{report.store}: {verdict}; {count(report.head + 1 - report.history_from)} versions,"
+        f"{history} {opens};"
         f" {count(report.files)} files with {byte_size(report.file_bytes)},"
         f" {len(report.bases)} bases",
         soft_wrap=True,

@@ -13,8 +13,10 @@ from strandline.cli.figures import Figures, Measure, figures_of, measures
 from strandline.cli.output import MISSING, age, count, out, plural, print_json, ratio
 from strandline.clock import wall_clock_ms
 from strandline.manifest import Manifest, Prequential, TrainBody
+from strandline.metrics.totals import Totals
 from strandline.store import open_store
 from strandline.store.chain import log as manifests
+from strandline.upkeep.retention import dropped_totals
 
 Limit = Annotated[
     int, typer.Option("--limit", "-n", min=0, help="How many, newest first; 0 means all.")
@@ -49,15 +51,35 @@ def command(store: StoreUrl, limit: Limit = 20, json: Json = False) -> None:
     listed = [figures_of(manifest) for manifest in found]
     head = listed[0].version
     if json:
-        print_json({"head": head, "store": opened.url, "versions": msgspec.to_builtins(listed)})
+        print_json(
+            {
+                "head": head,
+                "history_from": opened.history_begins(),
+                "dropped": msgspec.to_builtins(dropped_totals(opened)),
+                "store": opened.url,
+                "versions": msgspec.to_builtins(listed),
+            }
+        )
         return
     console = out()
     console.print(table(found, wall_clock_ms()))
-    older = listed[-1].version
+    begin = opened.history_begins()
+    older = listed[-1].version - begin
     if older > 0:
         console.print(f"{plural(older, 'version')} older: --limit 0 lists all", style="dim")
+    if begin:
+        console.print(history_line(begin, dropped_totals(opened)), style="dim")
     if console.is_terminal:
         console.print(LEGEND, style="dim")
+
+
+def history_line(begin: int, dropped: Mapping[str, Totals]) -> str:
+    """Where history begins, and what the versions up to there add up to."""
+    streams = ", ".join(
+        f"stream {name}: {plural(each.versions, 'commit')}, {plural(each.learned, 'event')} learned"
+        for name, each in sorted(dropped.items())
+    )
+    return f"history begins at version {begin}; up to it {streams}"
 
 
 def table(listed: Sequence[Manifest], now_ms: int) -> Table:

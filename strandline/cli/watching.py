@@ -6,6 +6,7 @@ from statistics import median
 from typing import Final, Self
 
 from strandline.clock import wall_clock_ms
+from strandline.errors import HistoryGone
 from strandline.manifest import Manifest, StreamEntry, TrainBody
 from strandline.metrics.record_times import wrong_unit
 from strandline.metrics.totals import Totals, add_totals, totals_of
@@ -57,7 +58,7 @@ class Watch:
     def begin(cls, store: Store, history: int) -> Self:
         """Take up the newest `history` versions, at least head."""
         head = store.head()
-        since = max(0, head - max(1, history) + 1)
+        since = max(store.history_begins(), head - max(1, history) + 1)
         now_ms = wall_clock_ms()
         first = read_manifest(store, since)
         watch = cls(store, since, first, first.time_ms or now_ms)
@@ -67,7 +68,7 @@ class Watch:
             watch._take(manifest, min(manifest.time_ms, now_ms), live=False)
         for name, entry in watch.newest.streams.items():
             if name not in watch.streams:
-                watch.streams[name] = Standing(entry, read_manifest(store, entry.version).time_ms)
+                watch.streams[name] = Standing(entry, _time_ms(store, entry.version))
         return watch
 
     def look(self) -> list[Seen]:
@@ -118,3 +119,11 @@ class Watch:
         while self._recent and self._recent[0].at_ms < oldest_ms:
             self._recent.popleft()
         return self._recent
+
+
+def _time_ms(store: Store, version: int) -> int:
+    """Return when a version was made: of one that was dropped, when history begins."""
+    try:
+        return read_manifest(store, version).time_ms
+    except HistoryGone:
+        return read_manifest(store, store.history_begins()).time_ms

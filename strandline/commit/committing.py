@@ -8,6 +8,7 @@
         within my run, until before is found or passed
         a commit with my identity .............................. Mine(its version)
         none ................................................... Rival
+        history begins before that is known ................ Rival
     head is ahead in one partition and behind in another ....... Rival
     head is behind before ...................................... Gap
 
@@ -24,7 +25,7 @@ import msgspec
 
 from strandline.commit.committable import Committable
 from strandline.encoding.canonical import sha256_hex
-from strandline.errors import CommitRefused, Gap, Rival, StoreDamaged, Superseded
+from strandline.errors import CommitRefused, Gap, HistoryGone, Rival, StoreDamaged, Superseded
 from strandline.limits import MANIFEST_BYTES_MAX
 from strandline.manifest import Manifest, StreamEntry, parse_manifest, render_manifest
 from strandline.manifest.continuity import check_follows
@@ -75,7 +76,10 @@ def decide(head: int, read: ReadVersion, committable: Committable) -> Decision:
         return _create(parent, parent_bytes, entry, committable)
     if behind:
         return _rival(head, entry, committable) if ahead else _gap(head, entry, committable)
-    made = _find_mine(entry, read, committable)
+    try:
+        made = _find_mine(entry, read, committable)
+    except HistoryGone as error:
+        return _unknown(committable, error)
     return _rival(head, entry, committable) if made is None else Mine(made)
 
 
@@ -234,6 +238,14 @@ def _rival(head: int, entry: StreamEntry, committable: Committable) -> Rival:
         f"stream {committable.stream}: another commit of run {committable.run} covers these"
         f" events; {_both(head, entry, committable)}; stop the other job of this run, then start"
         " again without a savepoint: the job goes on from head"
+    )
+
+
+def _unknown(committable: Committable, error: HistoryGone) -> Rival:
+    return Rival(
+        f"stream {committable.stream}: head is past the events {committable.before} to"
+        f" {committable.after}, and whether this commit made them a version cannot be looked up:"
+        f" {error}. Start again without a savepoint: the job goes on from head"
     )
 
 

@@ -5,12 +5,13 @@ where the submission that is looked for was made, and a contest is told by the n
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from strandline.commit.committing import ReadVersion
 from strandline.commit.submission import made_since
-from strandline.errors import StoreDamaged
+from strandline.errors import HistoryGone, StoreDamaged
 from strandline.limits import OPENS_CONTESTED, OPENS_CONTESTED_WINDOW_MS
 from strandline.manifest import Manifest, OpenBody, OpenKey, StreamEntry, parse_manifest
 
@@ -41,13 +42,23 @@ def newest_open(
     """Return the submission's newest open whose key is wanted, None if there is none.
 
     `entry` is head's entry of the stream.
+
+    Raises
+    ------
+    HistoryGone
+        If the submission is older than what is kept of the store's history: nobody can say.
     """
     if entry is None:
         return None
-    for opened in _opens(entry.open, read, stream, made_since(submission)):
-        if is_wanted(opened.body.key):
-            in_force = opened.entry.run == entry.run
-            return OpenFound(opened.manifest.version, opened.entry, in_force=in_force)
+    since = made_since(submission)
+    try:
+        for opened in _opens(entry.open, read, stream, since or 0):
+            if is_wanted(opened.body.key):
+                in_force = opened.entry.run == entry.run
+                return OpenFound(opened.manifest.version, opened.entry, in_force=in_force)
+    except HistoryGone:
+        if since is not None:
+            raise
     return None
 
 
@@ -60,7 +71,9 @@ def is_contested(entry: StreamEntry | None, read: ReadVersion, stream: str, time
     """
     if entry is None or entry.version != entry.open:
         return False
-    newest = list(islice(_opens(entry.open, read, stream), OPENS_CONTESTED))
+    newest: list[_Open] = []
+    with suppress(HistoryGone):  # what was dropped is not of the last minute
+        newest.extend(islice(_opens(entry.open, read, stream), OPENS_CONTESTED))
     return (
         len(newest) == OPENS_CONTESTED
         and all(

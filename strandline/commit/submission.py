@@ -30,17 +30,16 @@ def new_submission(head: int) -> str:
     return since + _check(since, random) + random
 
 
-def made_since(submission: str) -> int:
-    """Return the version that was head when the submission was made, 0 if it does not say.
+def made_since(submission: str) -> int | None:
+    """Return the version that was head when the submission was made, None if it does not say.
 
     Examples
     --------
     >>> made_since("a" * 32)
-    0
     """
     since, rest = submission[:_VERSION_DIGITS], submission[_VERSION_DIGITS:]
     check, random = rest[:_CHECK_DIGITS], rest[_CHECK_DIGITS:]
-    return int(since, 16) if check == _check(since, random) else 0
+    return int(since, 16) if check == _check(since, random) else None
 
 
 def _check(since: str, random: str) -> str:

@@ -1,7 +1,8 @@
 """A manifest's bytes: strict to read, canonical to write."""
 
 import json
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -67,7 +68,7 @@ def render_manifest(
     kind: Kind,
     parent: str | None,
     spec: str,
-    streams: dict[str, StreamEntry],
+    streams: Mapping[str, StreamEntry | Mapping[str, Any]],
     time_ms: int,
     version: int,
 ) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 
 from strandline.encoding.canonical import sha256_hex
 from strandline.encoding.tensors import Tensors, decode, encode
-from strandline.errors import DeltaDamaged, FileMissing, StoreDamaged, VersionGone
+from strandline.errors import DeltaDamaged, FileMissing, HistoryGone, StoreDamaged, VersionGone
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, schemas_of
 from strandline.manifest import FileEntry, Manifest, TrainBody
@@ -94,7 +94,7 @@ def parameters_at(
         bases = store.bases()
         try:
             return _fold(store, learners, [at for at in bases if at <= version], version, shard)
-        except FileMissing as error:
+        except (FileMissing, HistoryGone) as error:
             now = store.bases()
             if now == bases:
                 later = [at for at in now if at > version]

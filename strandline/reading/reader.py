@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.errors import FileMissing, StoreDamaged, StoreUnavailable, WrongUsage
+from strandline.errors import FileMissing, HistoryGone, StoreDamaged, StoreUnavailable, WrongUsage
 from strandline.events.json_records import Events
 from strandline.features import Batch
 from strandline.kernels.compiling import compiling
@@ -62,7 +62,7 @@ class Follower:
         """
         try:
             return self._take_up()
-        except FileMissing:
+        except (FileMissing, HistoryGone):
             if not is_covered(self._store, self.model.version):
                 raise
         self._open_head(self.model.version)

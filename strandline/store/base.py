@@ -85,7 +85,13 @@ class Store(Protocol):
         ...
 
     def manifest(self, version: int) -> bytes | None:
-        """Return the bytes of a version's manifest, None if there is no such version."""
+        """Return the bytes of a version's manifest, None if there is no such version.
+
+        Raises
+        ------
+        HistoryGone
+            If it was dropped.
+        """
         ...
 
     def head(self, at_least: int = 0) -> int:
@@ -107,6 +113,22 @@ class Store(Protocol):
         ------
         StoreDamaged
             If a version does not follow from the one before it. Nothing of its file is packed.
+        """
+        ...
+
+    def history_begins(self) -> int:
+        """Return the oldest version that was not dropped, 0 if none was."""
+        ...
+
+    def history_record(self) -> bytes | None:
+        """Return the record of what was dropped, see `history`; None if nothing was."""
+        ...
+
+    def drop_history(self, version: int, record: bytes) -> int:
+        """Keep the record, then drop what can be dropped of the versions before this one.
+
+        This one stays: its manifest is in the record. Numbers stay taken. Returns how many files
+        were dropped. May be repeated, and called by several at once.
         """
         ...
 

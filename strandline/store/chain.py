@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from strandline.encoding.canonical import sha256_hex
-from strandline.errors import StoreDamaged
+from strandline.errors import HistoryGone, StoreDamaged
 from strandline.manifest import Body, FileRef, Manifest, TrainBody, parse_manifest
 from strandline.manifest.continuity import check_follows
 from strandline.spec import Spec
@@ -42,13 +42,14 @@ class Verified(NamedTuple):
 def read_verified(store: Store, version: int) -> Verified:
     """Return a version that follows from the one before it; for those who build on it.
 
+    Where history begins there is none before it: the record of what was dropped vouches for it.
+
     Raises
     ------
     StoreDamaged
         If one of the two is missing or damaged, or the version does not follow.
     """
-    parent = _read(store, version - 1) if version else None
-    return _verified(store, parent, version, manifest_bytes(store, version))
+    return _verified(store, _before(store, version), version, manifest_bytes(store, version))
 
 
 def next_verified(store: Store, at: Verified) -> Verified | None:
@@ -70,6 +71,16 @@ def following(store: Store, at: Verified, version: int) -> Iterator[Verified]:
         number = at.manifest.version + 1
         at = _verified(store, at, number, manifest_bytes(store, number))
         yield at
+
+
+def _before(store: Store, version: int) -> Verified | None:
+    """Return the version before this one, None where history begins."""
+    try:
+        return _read(store, version - 1) if version else None
+    except HistoryGone:
+        if store.history_begins() != version:
+            raise
+        return None
 
 
 def _read(store: Store, version: int) -> Verified:
@@ -106,19 +117,23 @@ def references_of(body: Body) -> Iterator[tuple[FileKind, FileRef]]:
 
 
 def log(store: Store, *, newest_first: bool = True) -> Iterator[Manifest]:
-    """Yield every version's manifest, from head down to genesis or the other way.
+    """Yield every version's manifest, from head down to where history begins or the other way.
 
     Each is checked against its neighbour, so a gap, a swap or an edit raises StoreDamaged there.
+    What is dropped meanwhile ends the way down; on the way up it raises HistoryGone.
     """
-    head = store.head()
+    head, begin = store.head(), store.history_begins()
     if not newest_first:
-        at = _verified(store, None, 0, manifest_bytes(store, 0))
+        at = _verified(store, None, begin, manifest_bytes(store, begin))
         yield at.manifest
         yield from (version.manifest for version in following(store, at, head))
         return
     child = _read(store, head)
-    for version in range(head - 1, -1, -1):
-        parent = _read(store, version)
+    for version in range(head - 1, begin - 1, -1):
+        try:
+            parent = _read(store, version)
+        except HistoryGone:
+            break
         check_step(store, parent, child.manifest)
         yield child.manifest
         child = parent
@@ -126,18 +141,18 @@ def log(store: Store, *, newest_first: bool = True) -> Iterator[Manifest]:
 
 
 def verify_chain(store: Store, *, files: bool = False) -> int:
-    """Verify every version from genesis to head, and with `files` all they name; return head.
+    """Verify every version that is kept, and with `files` all they name; return head.
 
     Raises
     ------
     StoreDamaged
         At the first version that does not follow from the one before it.
     """
-    version = 0
+    version = -1
     for manifest in log(store, newest_first=False):
-        version = manifest.version
-        if version == 0:
+        if version < 0:
             store.read("spec", manifest.spec)
+        version = manifest.version
         if files:
             for kind, ref in references_of(manifest.body):
                 store.read(kind, ref)

@@ -27,6 +27,21 @@ _KINDS: Final = {
 }
 
 
+def open_file(path: Path) -> int:
+    """Return the descriptor of a regular file that is open for reading, see `opened`."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket or a device without driver
+            raise _not_a_file(path, os.lstat(path).st_mode) from None
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    raise _not_a_file(path, mode)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
     """Open a regular file for reading; yields its descriptor.
@@ -38,16 +53,8 @@ def opened(path: Path) -> Iterator[int]:
     OSError
         For what the system refuses; `FileNotFoundError` if there is nothing.
     """
+    descriptor = open_file(path)
     try:
-        descriptor = os.open(path, _FLAGS)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket or a device without driver
-            raise _not_a_file(path, os.lstat(path).st_mode) from None
-        raise
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise _not_a_file(path, mode)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -57,6 +64,18 @@ def read_up_to(descriptor: int, length: int) -> bytes:
     """Return the first `length` bytes of an open file, fewer if it has fewer."""
     with os.fdopen(os.dup(descriptor), "rb") as file:
         return file.read(length)
+
+
+def read_at(descriptor: int, begin: int, length: int) -> bytes:
+    """Return so many bytes of an open file from there on, fewer if it has fewer.
+
+    Unlike mapped bytes they may be read while others cut the file.
+    """
+    parts = []
+    while length > 0 and (part := os.pread(descriptor, length, begin)):
+        parts.append(part)
+        begin, length = begin + len(part), length - len(part)
+    return b"".join(parts)
 
 
 def mapped(path: Path) -> memoryview:

@@ -59,8 +59,8 @@ def create_store(
     0
     """
     store = _at(url)
-    first = store.manifest(0)
-    if first is None:
+    begin = store.history_begins()
+    if store.manifest(begin) is None:
         with suppress(NoStore):
             store.head()  # raises if later versions stand: they must not get a new beginning
         if isinstance(store, PosixStore):
@@ -68,7 +68,7 @@ def create_store(
             store.make_folders(None if readable_by is None else READABLE_BY[readable_by])
         store.stage("spec", spec.to_json())
         store.append(0, genesis(spec.sha256))
-    found = read_manifest(store, 0).spec
+    found = read_manifest(store, begin).spec
     if found != spec.sha256:
         held = Spec.from_json(store.read("spec", found))
         raise StoreExists(

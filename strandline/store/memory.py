@@ -12,6 +12,7 @@ from strandline.store.base import (
     digest_of,
     reference_to,
 )
+from strandline.store.history import dropped
 from strandline.store.url import MEMORY_URL
 
 
@@ -25,6 +26,7 @@ class MemoryStore:
         self._files: dict[tuple[FileKind, str], bytes] = {}
         self._versions: dict[int, bytes] = {}
         self._bases: dict[int, bytes] = {}
+        self._history: tuple[int, bytes | None] = (0, None)
 
     def stage(self, kind: FileKind, data: bytes) -> FileRef:
         ref = reference_to(kind, data)
@@ -57,22 +59,40 @@ class MemoryStore:
 
     def append(self, version: int, manifest: bytes) -> bool:
         with self._lock:
-            if version in self._versions:
+            if version in self._versions or version < self._history[0]:
                 return False
             self._versions[version] = bytes(manifest)
             return True
 
     def manifest(self, version: int) -> bytes | None:
+        begin = self._history[0]
+        if version < begin:
+            raise dropped(self.url, version, begin)
         return self._versions.get(version)
 
     def head(self, at_least: int = 0) -> int:  # noqa: ARG002  a dictionary needs no hint
         with self._lock:
-            if 0 not in self._versions:
+            if self._history[0] not in self._versions:
                 raise NoStore(f"{self.url} holds no store; create one with create_store")
             return max(self._versions)
 
     def pack(self) -> int:
         return 0  # there are no files
+
+    def history_begins(self) -> int:
+        return self._history[0]
+
+    def history_record(self) -> bytes | None:
+        return self._history[1]
+
+    def drop_history(self, version: int, record: bytes) -> int:
+        with self._lock:
+            gone = [each for each in self._versions if each < version]
+            if version > self._history[0]:
+                self._history = (version, record)
+            for each in gone:
+                del self._versions[each]
+        return len(gone)
 
     def put_base(self, version: int, data: bytes | memoryview) -> None:
         self._bases.setdefault(version, bytes(data))

@@ -3,7 +3,7 @@
 ::
 
     write .tmp-<uuid>, fsync               the segment, whole and durable, under no name
-    exchange(.tmp-<uuid>, 000012)          renameat2(2): now 000012 is the segment
+    exchange(.tmp-<uuid>, 0000012)         renameat2(2): now 0000012 is the segment
     fsync(versions)                        the exchange is durable
     unlink .tmp-<uuid>/.tmp-*              what writers at work or dead have there
     unlink .tmp-<uuid>/<numbers>, rmdir    the manifests, one by one
@@ -55,6 +55,19 @@ def pack_folder(folder: Path, parts: Iterable[bytes], verify: Callable[[Path], N
             os.unlink(temporary)
         os.close(descriptor)
     remove_packed(temporary)
+
+
+def replace_by_nothing(path: Path) -> None:
+    """Put an empty file in the place of a file, in one step and durably, and remove that one."""
+    temporary, descriptor = open_temporary(path.parent)
+    try:
+        os.fsync(descriptor)
+        exchange(temporary, path)
+        fsync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary)
+        os.close(descriptor)
 
 
 def remove_packed(folder: Path) -> None:

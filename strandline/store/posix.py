@@ -3,11 +3,12 @@
 ::
 
     spec/<sha256>.json                 what the model is
-    versions/000001/0000010124.json    a version's manifest
-    versions/000000                    a segment: the manifests of versions 0 to 9999
+    versions/0000010/0000010124.json   a version's manifest
+    versions/0000009                   a segment: the manifests of versions 9000 to 9999
     deltas/<sha256>.safetensors        what an epoch learned
     rejects/<sha256>.jsonl             events that could not be decoded
     bases/0000000100.safetensors       a full copy of the parameters at a version
+    history/0000008999.json            what is kept of the versions up to 8999, which were dropped
 """
 
 import logging
@@ -28,15 +29,16 @@ from strandline.store.base import (
 )
 from strandline.store.chain import verify_links
 from strandline.store.files import mapped, opened, read_up_to
-from strandline.store.folders import TEMPORARY_NAME, DurableFolders, matching
+from strandline.store.folders import TEMPORARY_NAME, DurableFolders, matching, mode_like
+from strandline.store.history import Histories
 from strandline.store.publish import is_left_over, publish, try_writing
 from strandline.store.remedies import unavailable
 from strandline.store.versions import Versions
 
-VERSIONS_UNPACKED_MIN: Final = 1000
+VERSIONS_UNPACKED_MIN: Final = 100
 """Versions below head that stay files of their own: what writers and readers are at work on."""
 
-FOLDERS: Final = ("bases", "deltas", "rejects", "spec", "versions")
+FOLDERS: Final = ("bases", "deltas", "history", "rejects", "spec", "versions")
 
 _STAGED: Final[dict[FileKind, tuple[str, str]]] = {
     "delta": ("deltas", ".safetensors"),
@@ -53,7 +55,8 @@ class PosixStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._versions = Versions(root / "versions")
+        self._histories = Histories(root / "history")
+        self._versions = Versions(root / "versions", self._histories)
         self._durable_folders = DurableFolders()
 
     @property
@@ -134,6 +137,28 @@ class PosixStore:
                     )
                     return 0
         return len(full)
+
+    def history_begins(self) -> int:
+        with unavailable(self._histories.folder):
+            return self._histories.begin()
+
+    def history_record(self) -> bytes | None:
+        with unavailable(self._histories.folder):
+            begin = self._histories.begin()
+            return self._histories.read(begin) if begin else None
+
+    def drop_history(self, version: int, record: bytes) -> int:
+        path = self._histories.path(version)
+        with unavailable(path):
+            if not self._versions.is_packed(version):
+                return 0
+            self._durable_folders.make(path.parent, mode_like(self._versions.folder))
+            publish(path, record)
+            dropped = self._versions.drop(version)
+            for older in self._histories.versions():
+                if older < version:
+                    self._unlink(self._histories.path(older))
+        return dropped
 
     def put_base(self, version: int, data: bytes | memoryview) -> None:
         path = self._base(version)

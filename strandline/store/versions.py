@@ -2,8 +2,9 @@
 
 ::
 
-    versions/000012                    a segment: versions 120000 to 129999
-    versions/000013/0000130000.json    a manifest
+    versions/0000012                    a segment: versions 12000 to 12999
+    versions/0000013/0000013000.json    a manifest
+    versions/0000002                    empty: its versions were dropped, see `history`
 """
 
 import os
@@ -17,23 +18,24 @@ from typing import Final
 
 from strandline.errors import NoStore, StoreDamaged
 from strandline.limits import MANIFEST_BYTES_MAX, VERSIONS_PER_FOLDER
-from strandline.store.files import mapped, opened, read_up_to
+from strandline.store.files import opened, read_up_to
 from strandline.store.folders import TEMPORARY_NAME, DurableFolders, matching, mode_like
-from strandline.store.packing import UNSUPPORTED, pack_folder, remove_packed
+from strandline.store.history import Histories, dropped, parse_record
+from strandline.store.packing import UNSUPPORTED, pack_folder, remove_packed, replace_by_nothing
 from strandline.store.publish import exists, fsync_folder, is_left_over, publish
 from strandline.store.segment import Segment, segment_parts
 
 SEGMENTS_HELD_MAX: Final = 4
 
-_FOLDER: Final = re.compile(r"([0-9]{6})")
+_FOLDER: Final = re.compile(r"([0-9]{7})")
 _VERSION: Final = re.compile(r"([0-9]{10})\.json")
 
 
 class Versions:
     """The versions below `folder`. Raises OSError for what the system refuses."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, histories: Histories) -> None:
+        self.folder, self.histories = folder, histories
         self._durable_folders = DurableFolders()
         self._segments: dict[int, Segment] = {}
         self._opening_segment = threading.Lock()
@@ -42,24 +44,30 @@ class Versions:
     def append(self, version: int, manifest: bytes) -> bool:
         """Create the version, see `Store.append`."""
         path = self.path(version)
-        if self._is_packed(version):
+        if self.is_packed(version):
             fsync_folder(self.folder)
             return False
         try:
             self._durable_folders.make(path.parent, mode_like(self.folder))
-            if version and version % VERSIONS_PER_FOLDER == 0 and not self._is_packed(version - 1):
+            if version and version % VERSIONS_PER_FOLDER == 0 and not self.is_packed(version - 1):
                 # Whoever made the version before may have died before its folder was durable;
                 # within one folder publishing this version makes that one durable too.
                 fsync_folder(self.path(version - 1).parent)
             return publish(path, manifest)
         except (FileNotFoundError, NotADirectoryError):
-            if not self._is_packed(version):
+            if not self.is_packed(version):
                 raise
             fsync_folder(self.folder)
             return False  # packed meanwhile
 
     def read(self, version: int) -> bytes | None:
-        """Return the bytes of a version's manifest, None if there is no such version."""
+        """Return the bytes of a version's manifest, None if there is no such version.
+
+        Raises
+        ------
+        HistoryGone
+            If it was dropped.
+        """
         path = self.path(version)
         try:
             with opened(path) as descriptor:
@@ -70,8 +78,7 @@ class Versions:
                     )
                 return read_up_to(descriptor, size_bytes)
         except (FileNotFoundError, NotADirectoryError):
-            segment = self._segment(version)
-            return None if segment is None else segment.manifest(version)
+            return self._packed(version)
 
     def head(self, at_least: int) -> int:
         """Return the newest version, see `Store.head`."""
@@ -87,7 +94,7 @@ class Versions:
             number
             for number in sorted(int(name) for name in matching(self.folder, _FOLDER))
             if self._is_taken((number + 1) * VERSIONS_PER_FOLDER + beyond)
-            and not self._is_packed(number * VERSIONS_PER_FOLDER)
+            and not self.is_packed(number * VERSIONS_PER_FOLDER)
         ]
 
     def numbers(self, folder: int) -> range:
@@ -101,7 +108,7 @@ class Versions:
         parts = segment_parts(first, VERSIONS_PER_FOLDER, self._read_known)
 
         def verify(path: Path) -> None:
-            _open_segment(path, first)
+            Segment(path, first, VERSIONS_PER_FOLDER).check()
 
         try:
             pack_folder(self.path(first).parent, parts, verify)
@@ -110,6 +117,23 @@ class Versions:
                 raise
             return False
         return True
+
+    def drop(self, begin: int) -> int:
+        """Empty the segments that hold no version after `begin`, which has a record by now.
+
+        Their names stay, so their numbers do. The lowest go first: those that are empty already lie
+        below those that are not.
+        """
+        number, full = (begin + 1) // VERSIONS_PER_FOLDER - 1, []
+        while number >= 0 and not self._is_empty(number * VERSIONS_PER_FOLDER):
+            if self.is_packed(number * VERSIONS_PER_FOLDER):
+                full.append(self.path(number * VERSIONS_PER_FOLDER).parent)
+            number -= 1
+        for path in reversed(full):
+            replace_by_nothing(path)
+        with self._opening_segment:
+            self._segments.clear()
+        return len(full)
 
     def leftovers(self, *, discard: bool) -> Iterator[str]:
         """Yield what dead writers and packers left, relative to `folder`."""
@@ -133,7 +157,7 @@ class Versions:
 
     def path(self, version: int) -> Path:
         """Return where the version stands while its folder is not packed."""
-        return self.folder / f"{version // VERSIONS_PER_FOLDER:06}" / f"{version:010}.json"
+        return self.folder / f"{version // VERSIONS_PER_FOLDER:07}" / f"{version:010}.json"
 
     def _read_known(self, version: int) -> bytes:
         data = self.read(version)
@@ -143,21 +167,47 @@ class Versions:
 
     def _is_taken(self, version: int) -> bool:
         try:
-            return exists(self.path(version)) or self._is_packed(version)
+            return exists(self.path(version)) or self.is_packed(version)
         except NotADirectoryError:
-            return self._is_packed(version)
+            return self.is_packed(version)
 
-    def _is_packed(self, version: int) -> bool:
+    def is_packed(self, version: int) -> bool:
         """Return whether the version's folder is a segment: then all its numbers are taken."""
         return S_ISREG(_mode(self.path(version).parent))
+
+    def _is_empty(self, version: int) -> bool:
+        """Return whether an empty file stands in the place of the version's folder."""
+        with suppress(FileNotFoundError):
+            found = os.stat(self.path(version).parent)
+            return S_ISREG(found.st_mode) and found.st_size == 0
+        return False
+
+    def _packed(self, version: int) -> bytes | None:
+        try:
+            segment = self._segment(version)
+        except StoreDamaged:
+            if not self._is_empty(version):
+                raise
+            return self._kept(version)
+        return None if segment is None else segment.manifest(version)
+
+    def _kept(self, version: int) -> bytes:
+        """Return what is left of a segment that is empty: the manifest that its record has."""
+        begin = self.histories.begin()
+        if version < begin:
+            raise dropped(str(self.folder.parent), version, begin)
+        if version > begin:
+            path = self.path(version).parent
+            raise StoreDamaged(f"{path} is empty; restore the file from a copy")
+        return bytes(parse_record(self.histories.read(begin), begin).manifest)
 
     def _segment(self, version: int) -> Segment | None:
         number = version // VERSIONS_PER_FOLDER
         with self._opening_segment:
             segment = self._segments.get(number)
-            if segment is None and self._is_packed(version):
+            if segment is None and self.is_packed(version):
                 first = number * VERSIONS_PER_FOLDER
-                segment = _open_segment(self.path(first).parent, first)
+                segment = Segment(self.path(first).parent, first, VERSIONS_PER_FOLDER)
                 if len(self._segments) >= SEGMENTS_HELD_MAX:
                     del self._segments[next(iter(self._segments))]
                 self._segments[number] = segment
@@ -166,7 +216,7 @@ class Versions:
     def _is_packed_copy(self, folder: Path) -> bool:
         """Return whether the folder holds nothing but what sound segments hold."""
         versions = [int(name) for name in matching(folder, _VERSION)]
-        return all(self._segment(version) is not None for version in versions)
+        return all(self._is_empty(v) or self._segment(v) is not None for v in versions)
 
     def _newest_listed(self) -> int:
         """Return a version that is as new as the newest when this was called, or nearly."""
@@ -177,7 +227,7 @@ class Versions:
             )
         for name in sorted(matching(self.folder, _FOLDER), reverse=True):
             last = (int(name) + 1) * VERSIONS_PER_FOLDER - 1
-            if self._is_packed(last):
+            if self.is_packed(last):
                 return last
             found = [int(number) for number in matching(self.folder / name, _VERSION)]
             if found:
@@ -206,13 +256,6 @@ class Versions:
             if self._is_taken(version + step):
                 version += step
         return version
-
-
-def _open_segment(path: Path, first: int) -> Segment:
-    data = mapped(path)
-    if not data:
-        raise StoreDamaged(f"{path} is empty; restore the file from a copy")
-    return Segment(data, first, VERSIONS_PER_FOLDER, str(path))
 
 
 def _mode(path: Path) -> int:

@@ -1,7 +1,8 @@
 """The compactor: bases every K versions, and an end for what no version needs any more.
 
 With `keep_versions` the data of older versions goes once a base covers it: every version from the
-newest base that is at least so many versions below head stays open. Manifests stay for ever.
+newest base that is at least so many versions below head stays open. Manifests stay for ever, unless
+old history is dropped, too: see `retention`.
 """
 
 import logging
@@ -10,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from strandline.clock import wall_clock_ms
 from strandline.errors import StoreDamaged, VersionGone, WrongUsage
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.parameters.base import (
@@ -22,19 +24,25 @@ from strandline.store.base import Store
 from strandline.store.chain import Verified, following, manifest_bytes, read_spec, read_verified
 from strandline.tables.table import Parameters, apply_changes
 from strandline.upkeep.garbage import StagedFile, durable_head, find_garbage
+from strandline.upkeep.retention import KeptHistory, drop_history
 
 POLL_S: Final = 1.0
+ALL_HISTORY: Final = KeptHistory()
 
 _log = logging.getLogger(__name__)
 
 
 class Collected(Struct, frozen=True):
-    """What a collection removed, and how many files of packed versions it made."""
+    """What a collection removed, and how many files of packed versions it made.
+
+    `dropped` counts versions that are no longer part of the store's history.
+    """
 
     files: int = 0
     bases: int = 0
     leftovers: int = 0
     packed: int = 0
+    dropped: int = 0
 
 
 class Compactor:
@@ -52,6 +60,9 @@ class Compactor:
     keep_versions
         How many versions below head stay open at least; None keeps all. A reader that follows and
         a job that starts must not be further behind than this.
+    kept_history
+        How much history stays: all of it by default. Only history below the kept versions goes,
+        so `keep_versions` is needed.
 
     Raises
     ------
@@ -59,14 +70,26 @@ class Compactor:
         If a number is out of range.
     """
 
-    def __init__(self, store: Store, every: int = 100, keep_versions: int | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        every: int = 100,
+        keep_versions: int | None = None,
+        kept_history: KeptHistory = ALL_HISTORY,
+    ) -> None:
         if every < 1:
             raise WrongUsage(f"every is {every}, expected a number of versions from 1 on")
         if keep_versions is not None and keep_versions < 0:
             raise WrongUsage(
                 f"keep_versions is {keep_versions}, expected 0 or more, or None to keep all"
             )
+        if keep_versions is None and not kept_history.all:
+            raise WrongUsage(
+                "kept_history is given and keep_versions is not; expected both: history is dropped"
+                " only below the versions that stay open"
+            )
         self._store, self._every, self._keep_versions = store, every, keep_versions
+        self._kept_history = kept_history
         self._learners = make_learners(read_spec(store))
         self._schemas = schemas_of(self._learners)
         self._at: Verified | None = None
@@ -108,9 +131,9 @@ class Compactor:
         return version
 
     def collect(self) -> Collected:
-        """Remove what no kept version needs, and pack the manifests of old ones.
+        """Remove what no kept version needs, pack the manifests of old ones, drop the oldest.
 
-        What goes is data, garbage, bases, and what dead writers left.
+        What goes is data, garbage, bases, history, and what dead writers left.
 
         A staged file goes only if no commit can name it any more, so a commit in doubt keeps its
         own however long it takes.
@@ -123,7 +146,9 @@ class Compactor:
         for file in files:
             self._store.discard(file.kind, file.sha256)
         packed = self._store.pack()
-        return Collected(len(files), len(bases), len(self._store.leftovers(discard=True)), packed)
+        dropped = drop_history(self._store, self._kept_history, oldest, wall_clock_ms())
+        leftovers = len(self._store.leftovers(discard=True))
+        return Collected(len(files), len(bases), leftovers, packed, dropped)
 
     def follow(self, stop: threading.Event, *, collect: bool = False) -> None:
         """Write bases as they come due until `stop` is set, and collect after each if told to.

@@ -8,9 +8,9 @@
     garbage    files that no version names and no commit can name any more
 
 The data of versions up to the oldest base may be gone: compaction removes it. Everything after
-must be there. One pass from genesis to head, one model in memory. Where the spec cannot be read,
-by this release or at all, nobody can say what deltas and bases should hold: nothing of them is
-called damaged.
+must be there. Where old history was dropped, the walk begins with the record of it. One pass from
+there to head, one model in memory. Where the spec cannot be read, by this release or at all, nobody
+can say what deltas and bases should hold: nothing of them is called damaged.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from strandline.encoding.canonical import sha256_hex
-from strandline.errors import FileMissing, SpecError, StoreDamaged
+from strandline.errors import FileMissing, HistoryGone, SpecError, StoreDamaged
 from strandline.learners.base import Learner
 from strandline.learners.loading import empty_parameters, make_learners, schemas_of
 from strandline.manifest import FileRef, Manifest, TrainBody, parse_manifest
@@ -35,6 +35,7 @@ from strandline.store.chain import (
     parse_version,
     references_of,
 )
+from strandline.store.history import parse_record
 from strandline.tables.shards import Shard
 from strandline.tables.table import Parameters, apply_changes
 from strandline.upkeep.garbage import StagedFile, files_of, is_settled, staged_data
@@ -55,6 +56,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    history_from
+        The oldest version that is kept; 0 unless history was dropped.
     opens_from
         Every version from this one to head can be opened; None if head cannot.
     files, file_bytes
@@ -72,6 +75,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
     store: str
     head: int
+    history_from: int
     opens_from: int | None
     files: int
     file_bytes: int
@@ -94,15 +98,17 @@ def check_store(store: Store, progress: Progress | None = None) -> Report:
         If it cannot be read.
     """
     staged, leftovers = staged_data(store), store.leftovers()
-    head = store.head()
+    head, begin = store.head(), store.history_begins()
     walk = _Walk(store, store.bases())
-    for version in range(head + 1):
+    walk.check_record(begin)
+    for version in range(begin, head + 1):
         walk.check_version(version)
         if progress is not None:
-            progress(version + 1, head + 1)
+            progress(version + 1 - begin, head + 1 - begin)
     return Report(
         store=store.url,
         head=head,
+        history_from=store.history_begins(),
         opens_from=walk.opens_from,
         files=walk.files,
         file_bytes=walk.file_bytes,
@@ -154,9 +160,22 @@ class _Walk:
         self.damaged_bases: list[int] = []
         self.damages: list[Damage] = []
 
+    def check_record(self, begin: int) -> None:
+        """Check the record of what was dropped, which vouches for the version it begins with."""
+        try:
+            record = self._store.history_record()
+            if record is not None and begin == self._store.history_begins():
+                parse_record(record, begin)
+        except StoreDamaged as error:
+            self._damaged(f"history {begin}", error)
+
     def check_version(self, version: int) -> None:
         """Check the version and what it names, then the base that stands on it."""
-        manifest = self._check_manifest(version)
+        try:
+            manifest = self._check_manifest(version)
+        except HistoryGone:  # dropped since the walk began
+            self._parameters, self.opens_from = None, None
+            return
         if manifest is not None and not self._spec_checked:
             self._check_spec(manifest.spec)
         if version == 0 and self._learners is not None:
@@ -248,10 +267,10 @@ class _Walk:
         return max(bases, default=0)
 
     def _named_by(self, version: int) -> set[StagedFile]:
-        data = self._store.manifest(version)
         try:
+            data = self._store.manifest(version)
             return set() if data is None else files_of(parse_manifest(data))
-        except StoreDamaged:
+        except (StoreDamaged, HistoryGone):
             return set()
 
     def _fold(self, manifest: Manifest, ref: FileRef, data: bytes) -> bool:

@@ -54,7 +54,7 @@ def find_garbage(
     named = {} if named is None else named
     for version in [version for version in named if version <= after]:
         del named[version]
-    for version in range(after + 1, head.version + 1):
+    for version in range(max(after + 1, store.history_begins()), head.version + 1):
         if version not in named:
             named[version] = tuple(files_of(read_manifest(store, version)))
     kept = set(chain.from_iterable(named.values()))

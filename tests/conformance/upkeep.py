@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from strandline import limits
 from strandline.encoding.tensors import decode, encode
-from strandline.errors import FileMissing, Rival, StoreDamaged, Superseded, VersionGone
+from strandline.errors import FileMissing, HistoryGone, Rival, StoreDamaged, Superseded, VersionGone
 from strandline.manifest import genesis
 from strandline.parameters.base import _digest as digest_of_tensors
 from strandline.reading.model import open_model
 from strandline.store import Store, log, manifest_bytes, posix, verify_chain, versions
+from strandline.store.history import parse_record
 from strandline.upkeep.compactor import Collected, Compactor
 from strandline.upkeep.fsck import check_store, repair_store
 from strandline.upkeep.garbage import StagedFile, files_of, find_garbage, staged_data
+from strandline.upkeep.retention import KeptHistory, dropped_totals
 from tests.conformance.stores import KINDS, Harness, filled
 from tests.golden.commit_lines import C1, line
 from tests.jobs import Job
@@ -216,6 +219,39 @@ def check_packed_versions_answer_as_before(harness: Harness) -> None:
         assert job.commit() == 7
         assert Compactor(small).collect().packed in (0, 1)
         assert check_store(small).damages == []
+
+
+def check_dropped_history_is_answered_for_by_its_record(harness: Harness) -> None:
+    store = trained(harness)
+    assert (store.history_begins(), store.history_record()) == (0, None)
+    before = [store.manifest(version) for version in range(6)]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (versions, limits):
+            patch.setattr(module, "VERSIONS_PER_FOLDER", 2)
+        patch.setattr(posix, "VERSIONS_UNPACKED_MIN", 0)
+        compactor = Compactor(store, every=4, keep_versions=1, kept_history=KeptHistory(2))
+        assert compactor.run_once() == 4
+        assert compactor.collect().dropped == 3
+        assert store.history_begins() == 3
+        assert [store.manifest(version) for version in range(3, 6)] == before[3:]
+        for version in range(3):
+            with pytest.raises(HistoryGone, match=r"history begins at version 3\."):
+                store.manifest(version)
+            assert not store.append(version, b"another")
+        record = store.history_record()
+        assert record is not None
+        assert bytes(parse_record(record, 3).manifest) == before[3]
+        assert dropped_totals(store)["events"].versions == 2
+        assert [manifest.version for manifest in log(store)] == [5, 4, 3]
+        assert verify_chain(store) == 5
+        report = check_store(store)
+        assert (report.damages, report.history_from, report.garbage) == ([], 3, [])
+        store.drop_history(3, record)
+        assert store.history_record() == record
+        job = Job(store, run=8)
+        job.epoch({0: clicks(20, 9)})
+        assert job.commit() == 7
+        assert check_store(store).damages == []
 
 
 def check_a_trial_leaves_nothing(harness: Harness) -> None:

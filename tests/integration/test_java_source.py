@@ -158,7 +158,7 @@ def test_a_topic_that_ends_before_the_stores_positions(
 ) -> None:
     start(broker, store, topic, "latest")
     manifest = json.loads(store.manifest(1) or b"")
-    path = Path(store.url, "versions", "000000", "0000000001.json")
+    path = Path(store.url, "versions", "0000000", "0000000001.json")
     text = path.read_text()
     positions = json.dumps(manifest["streams"]["events"]["positions"], separators=(",", ":"))
     path.write_text(text.replace(positions, '{"0":11,"1":0}'))

@@ -21,7 +21,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "encoding": ("canonical", "structs", "tensors"),
     "manifest": ("", "continuity"),
     "spec": ("", "comparison", "estimators", "features"),
-    "store": ("", "base", "chain", "remedies"),
+    "store": ("", "base", "chain", "history", "remedies"),
     "commit": ("committable", "committing", "opening", "prepared", "submission"),
     "kernels": ("arrays", "compiling", "exponential", "logarithm", "memory"),
     "metrics": ("prequential", "record_times", "scoring", "totals"),
@@ -33,7 +33,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "parameters": ("base", "delta"),
     "learning": ("joining", "merger", "rejects", "worker"),
     "reading": ("model", "reader"),
-    "upkeep": ("compactor", "fsck"),
+    "upkeep": ("compactor", "fsck", "retention"),
     "transactions": ("local", "transaction"),
     "cli": ("arguments", "home", "lazy", "lines", "outcome", "output", "signals", "terminal"),
 }

@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> PosixStore:
 
 
 def put(store: PosixStore, version: int, data: bytes) -> None:
-    path = store.root / "versions" / "000000" / f"{version:010}.json"
+    path = store.root / "versions" / "0000000" / f"{version:010}.json"
     path.unlink(missing_ok=True)
     path.write_bytes(data)
 
@@ -138,11 +138,11 @@ def test_a_version_in_the_middle_that_names_anothers_delta_is_in_no_base(store: 
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_first_versions_are_gone(store: PosixStore, packed: bool) -> None:
     """It is no store that was never finished, and no new one may begin in its place."""
-    first = store.root / "versions" / "000000" / "0000000000.json"
+    first = store.root / "versions" / "0000000" / "0000000000.json"
     if packed:  # the segment of the first versions is gone, later ones stand
-        (store.root / "versions" / "000000").rename(store.root / "versions" / "000001")
-        for path in (store.root / "versions" / "000001").iterdir():
-            path.rename(path.with_name(f"{10_000 + int(path.stem):010}.json"))
+        (store.root / "versions" / "0000000").rename(store.root / "versions" / "0000001")
+        for path in (store.root / "versions" / "0000001").iterdir():
+            path.rename(path.with_name(f"{1_000 + int(path.stem):010}.json"))
     else:
         first.unlink()
     for call in (

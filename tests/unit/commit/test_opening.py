@@ -215,8 +215,8 @@ def test_a_submission_says_since_when_it_may_have_opens() -> None:
         assert re.fullmatch("[0-9a-f]{32}", submission)
         for at in range(32):
             digit = "0" if submission[at] != "0" else "1"
-            assert made_since(submission[:at] + digit + submission[at + 1 :]) == 0
-    assert made_since(uuid.UUID(int=1 << 127).hex) == 0
+            assert made_since(submission[:at] + digit + submission[at + 1 :]) is None
+    assert made_since(uuid.UUID(int=1 << 127).hex) is None
 
 
 def test_a_list_of_opens_that_leads_elsewhere_is_damage() -> None:

@@ -36,7 +36,7 @@ HOSTILE: dict[str, Callable[[Path], None]] = {
     "a socket": make_socket,
 }
 FILES = {
-    "manifest": "versions/000000/0000000002.json",
+    "manifest": "versions/0000000/0000000002.json",
     "delta": "deltas/*.safetensors",
     "base": "bases/0000000002.safetensors",
     "spec": "spec/*.json",
@@ -106,7 +106,7 @@ def test_a_base_is_passed_over(root: Path, hostile: str) -> None:
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_reader_serves_on_says_why_and_closes(root: Path, hostile: str) -> None:
     with Reader(root, poll_ms=1) as reader:
-        HOSTILE[hostile](root / "versions/000000/0000000003.json")
+        HOSTILE[hostile](root / "versions/0000000/0000000003.json")
         with pytest.raises(StoreError, match=hostile):
             reader.wait(3, timeout_s=10)
         assert reader.model.version == 2
@@ -118,7 +118,7 @@ def test_a_segment_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "versions").mkdir()
-    HOSTILE[hostile](tmp_path / "versions/000000")
+    HOSTILE[hostile](tmp_path / "versions/0000000")
     with pytest.raises(StoreError):
         open_store(tmp_path)
 
@@ -130,7 +130,7 @@ def test_a_temporary_name_is_not_left_over(root: Path, hostile: str) -> None:
 
 
 def test_a_manifest_without_an_end_is_not_read(root: Path) -> None:
-    with (root / "versions/000000/0000000003.json").open("wb") as file:
+    with (root / "versions/0000000/0000000003.json").open("wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(StoreError, match=f"at most {MANIFEST_BYTES_MAX} are read"):
         open_model(root)

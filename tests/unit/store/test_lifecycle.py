@@ -132,7 +132,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:
     create_store(str(tmp_path), SPEC)
-    first = tmp_path / "versions/000000/0000000000.json"
+    first = tmp_path / "versions/0000000/0000000000.json"
     newer = first.read_bytes().replace(b'"format":1', b'"format":2,"mood":"good"')
     first.unlink()
     first.write_bytes(newer)

@@ -69,22 +69,18 @@ def test_packed_versions_answer_as_before(tmp_path: Path) -> None:
     before = PosixStore(store.root)
     assert before.head() == 10
     assert store.pack() == 3
-    assert names(store.root) == ["000000", "000001", "000002", *names(store.root)[3:]]
-    assert names(store.root)[3:] == ["000003", "000003/0000000009.json", "000003/0000000010.json"]
+    assert names(store.root) == ["0000000", "0000001", "0000002", *names(store.root)[3:]]
+    assert names(store.root)[3:] == [
+        "0000003",
+        "0000003/0000000009.json",
+        "0000003/0000000010.json",
+    ]
     check_every_number_is_taken(store.root)
     assert [before.manifest(version) for version in range(11)] == MADE
     assert not before.append(4, b"a zombie's")
     assert store.pack() == 0
     assert before.append(11, b"the next")
     assert store.head() == 11
-
-
-def test_a_segment_is_lines_that_any_tool_reads(tmp_path: Path) -> None:
-    store = filled(tmp_path)
-    store.pack()
-    header, *lines = (store.root / "versions/000001").read_bytes().split(b"\n")
-    assert header.startswith(b'{"first":3,"format":1,"lengths":[')
-    assert lines == [*MADE[3:6], b""]
 
 
 def test_only_what_is_far_below_head_is_packed(
@@ -95,19 +91,19 @@ def test_only_what_is_far_below_head_is_packed(
     assert store.pack() == 1
     assert store.append(8, MADE[8])
     assert store.pack() == 1
-    assert (store.root / "versions/000002").is_dir()
+    assert (store.root / "versions/0000002").is_dir()
 
 
 def test_the_steps_in_order(disk: Disk, tmp_path: Path) -> None:
     store = filled(tmp_path, 5)
-    (store.root / "versions/000000/.tmp-slow").touch()
+    (store.root / "versions/0000000/.tmp-slow").touch()
     disk.arm(None)
     assert store.pack() == 1
     steps = [step for step in disk.steps if step[0] != "write"]
     assert steps == [
         ("create", ".tmp"),
         ("fsync", ".tmp"),
-        ("exchange", "000000"),
+        ("exchange", "0000000"),
         ("fsync", "versions"),
         ("unlink", ".tmp"),  # a folder by now: refused
         ("unlink", ".tmp"),  # the slow writer's, before any number
@@ -149,8 +145,8 @@ def recover_and_check(root: Path) -> None:
     store.pack()
     check_every_number_is_taken(root)
     left = [name for name in names(root) if ".tmp" in name]
-    assert [name for name in left if not name.startswith("000003/")] == []  # head's: may be alive
-    assert sum((root / "versions" / f"{number:06}").is_file() for number in range(3)) == 3
+    assert [name for name in left if not name.startswith("0000003/")] == []  # head's: may be alive
+    assert sum((root / "versions" / f"{number:07}").is_file() for number in range(3)) == 3
 
 
 @pytest.mark.parametrize("step", range(STEPS))
@@ -211,29 +207,29 @@ def test_where_names_cannot_be_exchanged_nothing_is_packed(
 
 def test_a_damaged_line_is_not_packed(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    path = store.root / "versions/000001/0000000004.json"
+    path = store.root / "versions/0000001/0000000004.json"
     path.unlink()
     path.write_bytes(resealed(MADE[4].replace(b'"0":103', b'"0":104')))
     with pytest.raises(StoreDamaged, match="version 4 does not follow"):
         store.pack()
-    assert (store.root / "versions/000000").is_file()
-    assert (store.root / "versions/000001").is_dir()
+    assert (store.root / "versions/0000000").is_file()
+    assert (store.root / "versions/0000001").is_dir()
 
 
 def test_every_altered_byte_of_a_segment_is_damage(tmp_path: Path) -> None:
     store = filled(tmp_path)
     store.pack()
-    path = store.root / "versions/000001"
+    path = store.root / "versions/0000001"
     good = path.read_bytes()
     for at in [*range(0, len(good), 97), len(good) - 1]:
         path.unlink()
         path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-        with pytest.raises(StoreDamaged, match="000001"):
+        with pytest.raises(StoreDamaged, match="0000001"):
             PosixStore(store.root).manifest(4)
     for cut in (b"", b"{", good[:-1], good + b"\n", b"\0" * 100):
         path.unlink()
         path.write_bytes(cut)
-        with pytest.raises(StoreDamaged, match="000001"):
+        with pytest.raises(StoreDamaged, match="0000001"):
             PosixStore(store.root).manifest(4)
     assert PosixStore(store.root).manifest(2) == MADE[2]
 

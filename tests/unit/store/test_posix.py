@@ -30,8 +30,8 @@ def test_layout_is_the_documented_one(tmp_path: Path) -> None:
         f"deltas/{shas[0]}.safetensors",
         f"rejects/{shas[1]}.jsonl",
         f"spec/{shas[2]}.json",
-        "versions/000000/0000000000.json",
-        "versions/000000/0000000001.json",
+        "versions/0000000/0000000000.json",
+        "versions/0000000/0000000001.json",
     ]
 
 
@@ -69,12 +69,12 @@ def test_head_when_the_newest_folder_is_empty_or_foreign(tmp_path: Path) -> None
     store = PosixStore(tmp_path)
     store.append(0, b"{}")
     store.append(1, b"{}")
-    (tmp_path / "versions/000001").mkdir()
-    (tmp_path / "versions/000002").mkdir()
-    (tmp_path / "versions/000002/.tmp-dead").touch()
+    (tmp_path / "versions/0000001").mkdir()
+    (tmp_path / "versions/0000002").mkdir()
+    (tmp_path / "versions/0000002/.tmp-dead").touch()
     (tmp_path / "versions/lost+found").mkdir()
-    (tmp_path / "versions/000000/9999999999.json~").touch()
-    (tmp_path / "versions/000000/.tmp-9999999999.json").touch()
+    (tmp_path / "versions/0000000/9999999999.json~").touch()
+    (tmp_path / "versions/0000000/.tmp-9999999999.json").touch()
     assert store.head() == 1
 
 
@@ -119,14 +119,14 @@ def test_only_dead_writers_leave_something_over(tmp_path: Path) -> None:
     alive, descriptor = publish.open_temporary(tmp_path / "deltas")
     (tmp_path / "deltas/.tmp-dead").write_bytes(b"half a fi")
     (tmp_path / "bases/.tmp-dead").touch()
-    (tmp_path / "versions/000000/.tmp-unknown").touch()  # head's folder: its writer may win yet
+    (tmp_path / "versions/0000000/.tmp-unknown").touch()  # head's folder: its writer may win yet
     expected = ["bases/.tmp-dead", "deltas/.tmp-dead"]
     assert store.leftovers() == store.leftovers(discard=True) == expected
     assert store.leftovers() == []
     assert alive.exists()
     os.close(descriptor)
     assert store.leftovers(discard=True) == [f"deltas/{alive.name}"]
-    assert (tmp_path / "versions/000000/.tmp-unknown").exists()
+    assert (tmp_path / "versions/0000000/.tmp-unknown").exists()
 
 
 def test_a_temporary_file_in_a_full_folder_is_left_over(
@@ -136,10 +136,10 @@ def test_a_temporary_file_in_a_full_folder_is_left_over(
     store = PosixStore(tmp_path)
     for version in range(4):
         store.append(version, b"{}")
-    for folder in ("000000", "000001"):
+    for folder in ("0000000", "0000001"):
         (tmp_path / "versions" / folder / ".tmp-slow").touch()
-    assert store.leftovers(discard=True) == ["versions/000000/.tmp-slow"]
-    assert not (tmp_path / "versions/000000/.tmp-slow").exists()
+    assert store.leftovers(discard=True) == ["versions/0000000/.tmp-slow"]
+    assert not (tmp_path / "versions/0000000/.tmp-slow").exists()
 
 
 def test_a_writer_that_is_taken_for_dead_too_early_begins_again(
@@ -264,7 +264,7 @@ def test_an_fsync_that_failed_is_never_repeated_on_its_file(
 def test_oversized_files_are_refused_before_they_are_read(tmp_path: Path) -> None:
     store = PosixStore(tmp_path)
     store.append(0, b"{}")
-    with (tmp_path / "versions/000000/0000000001.json").open("wb") as file:
+    with (tmp_path / "versions/0000000/0000000001.json").open("wb") as file:
         file.truncate(MANIFEST_BYTES_MAX + 1)
     with pytest.raises(StoreDamaged, match="16777217 bytes, at most 16777216"):
         store.manifest(1)

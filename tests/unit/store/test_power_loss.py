@@ -97,9 +97,9 @@ def test_a_commit_takes_its_steps_in_order(disk: Disk, tmp_path: Path) -> None:
         ("mkdir", "rejects"),
         ("fsync", "store"),
         *published(f"{sha256_hex(b'the rejects')}.jsonl", "rejects"),
-        ("mkdir", "000000"),
+        ("mkdir", "0000000"),
         ("fsync", "versions"),
-        *published("0000000002.json", "000000"),
+        *published("0000000002.json", "0000000"),
     ]
     assert len(disk.steps) < STEPS
 
