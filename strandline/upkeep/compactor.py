@@ -97,10 +97,13 @@ class Compactor:
         self._named: dict[int, tuple[StagedFile, ...]] = {}
 
     def run_once(self) -> int | None:
-        """Write the newest base that is due; return its version, None if none is due."""
+        """Write the newest base that is due; return its version, None if none is due.
+
+        None is due below a base that stands: what it would be made of may be gone.
+        """
         known = 0 if self._at is None else self._at.manifest.version
         due = self._store.head(known) // self._every * self._every
-        if due == 0 or due in self._store.bases():
+        if due <= max(self._store.bases(), default=0):
             return None
         if self._parameters is None or self._at is None:
             self._parameters = parameters_at(self._store, self._learners, due)

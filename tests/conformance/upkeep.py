@@ -222,13 +222,13 @@ def check_packed_versions_answer_as_before(harness: Harness) -> None:
 
 
 def check_dropped_history_is_answered_for_by_its_record(harness: Harness) -> None:
-    store = trained(harness)
-    assert (store.history_begins(), store.history_record()) == (0, None)
-    before = [store.manifest(version) for version in range(6)]
     with pytest.MonkeyPatch.context() as patch:
         for module in (versions, limits):
             patch.setattr(module, "VERSIONS_PER_FOLDER", 2)
         patch.setattr(posix, "VERSIONS_UNPACKED_MIN", 0)
+        store = trained(harness)
+        assert (store.history_begins(), store.history_record()) == (0, None)
+        before = [store.manifest(version) for version in range(6)]
         compactor = Compactor(store, every=4, keep_versions=1, kept_history=KeptHistory(2))
         assert compactor.run_once() == 4
         assert compactor.collect().dropped == 3

@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from strandline.cli.app import OWN
 from strandline.cli.outcome import EXIT_CODES
 from strandline.errors import StrandlineError
-from strandline.store import open_store
+from strandline.spec import Spec
+from strandline.store import create_store, open_store
+from strandline.tables.changes import Changes
+from strandline.transactions.transaction import open_stream
 from strandline_flink.dev.events import EventStream
 
 EVENTS = 3000
@@ -321,11 +325,39 @@ def test_words_of_the_tables_are_explained(folder: Path) -> None:
         assert word in show, word
 
 
+def test_history_begins_where_it_is_told_to(folder: Path, tmp_path: Path) -> None:
+    spec = Spec.load(str(folder / "clicks.toml"))
+    store = create_store(tmp_path / "store", spec)
+    stream = open_stream(store, "clicks")
+    changes = {"popularity.counts": Changes(np.array([5], np.uint64), np.array([[1, 0]], np.int64))}
+    while stream.version < 1150:
+        with stream.begin() as transaction:
+            transaction.prepare(changes)
+    begins = b"history begins at version 999"
+    refused = strandline("compact", store.url, "--keep-history", "5", code=2).stderr
+    assert b"--keep-history is given and --keep-versions is not" in refused
+    keep = ("--keep-versions", "1", "--keep-history", "5", "--keep-history-days", "0")
+    done = document("compact", store.url, *keep)
+    assert (done["collected"]["dropped"], done["history_from"]) == (999, 999)
+    assert begins in strandline("compact", store.url, "--keep-versions", "1").stdout
+    listed = document("log", store.url, "--limit", "0")
+    assert [each["version"] for each in listed["versions"]] == list(range(1150, 998, -1))
+    assert listed["dropped"]["clicks"]["versions"] == 998
+    assert begins in strandline("log", store.url).stdout
+    assert begins in strandline("show", store.url, "7", code=4).stderr
+    assert document("show", store.url, "999")["manifest"]["version"] == 999
+    assert begins in strandline("fsck", store.url).stdout
+    assert document("fsck", store.url)["history_from"] == 999
+    assert strandline("predict", store.url, data=SOUND.events(0, 1)[0]).stdout
+
+
 def test_compact_keeps_the_versions_it_is_told_to(folder: Path, tmp_path: Path) -> None:
     store = four_versions(folder, tmp_path)
     (store / "deltas/.tmp-dead").touch()
     done = document("compact", store, "--every", "3", "--keep-versions", "1")
-    assert done["collected"] == {"bases": 0, "files": 4, "leftovers": 1, "packed": 0}
+    assert done["collected"] == {"bases": 0, "files": 4, "leftovers": 1, "packed": 0} | {
+        "dropped": 0
+    }
     event = SOUND.events(0, 1)[0]
     assert b"version 4" in strandline("predict", store, data=event).stdout
     refused = strandline("predict", store, "--version", "2", data=event, code=4).stderr

@@ -1,7 +1,6 @@
 """Old history is dropped: no number is freed, what is kept stays provable, everybody says so."""
 
 import errno
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -385,21 +384,3 @@ def test_a_start_that_slept_until_its_history_was_dropped_takes_nothing_over(
         append_open(store, opening(asleep))
     assert append_open(store, opening(late)) == 14
     assert append_open(store, opening("f" * 32)) == 15, "of an id that says nothing"
-
-
-def calls() -> Iterator[Callable[[PosixStore], object]]:
-    yield lambda store: store.manifest(1)
-    yield lambda store: read_manifest(store, 1)
-    yield lambda store: open_model(store, 1)
-    yield lambda store: parse_record(store.history_record() or b"", 1)
-
-
-@pytest.mark.parametrize("call", [*calls()])
-def test_old_versions_are_answered_with_one_message(
-    tmp_path: Path, call: Callable[[PosixStore], object]
-) -> None:
-    store = trained(tmp_path)
-    compactor(store, 0).collect()
-    with pytest.raises((HistoryGone, VersionGone, StoreDamaged)) as met:
-        call(store)
-    assert "\n" not in str(met.value)
