@@ -268,7 +268,7 @@ def test_task_is_cancelled_while_its_agent_hangs(job: Job, store: Store) -> None
     (epoch,) = epochs(job, 1)
     with Roles(store, job.run) as roles:
         assert roles("fresh") == {}
-        roles.write(job.epoch({}))
+        assert roles("find") == {"version": 1}  # the agent is idle after it
         (agent,) = roles.agents()
         agent.suspend()
         assert roles("cancel", "-", epoch) == {"ended": "interrupted"}
@@ -281,7 +281,7 @@ def test_hung_agent_is_given_up_and_the_call_repeated(job: Job, store: Store) ->
     quick = {"JDK_JAVA_OPTIONS": "-Dstrandline.answer_ms=2000"}
     with Roles(store, job.run, environment=quick) as roles:
         assert roles("fresh") == {}
-        roles.write(job.epoch({}))
+        assert roles("find") == {"version": 1}  # the agent is idle after it
         (agent,) = roles.agents()
         agent.suspend()
         assert roles.commit(epoch) == {"mine": False}
