@@ -16,7 +16,8 @@ from typing import Final, NoReturn
 
 from strandline.errors import EnvironmentUnfit
 from strandline_flink.cluster import flink_rest
-from strandline_flink.dev.cluster import HOME, Cluster
+from strandline_flink.cluster.lib_folder import FLINK_HOME
+from strandline_flink.dev.cluster import Cluster
 
 REST_PORT: Final = int(os.environ.get("REST_PORT", "8081"))
 RPC_PORT: Final = int(os.environ.get("RPC_PORT", "6123"))
@@ -58,7 +59,7 @@ class Node(Cluster):
     def become(self, role: str) -> NoReturn:
         """Replace this process by Flink's."""
         self._prepare()
-        script = HOME / "bin" / SCRIPTS[role]
+        script = FLINK_HOME / "bin" / SCRIPTS[role]
         os.chdir(self.logs)
         os.execve(script, [str(script), "start-foreground"], self.environment())  # noqa: S606
 

@@ -129,7 +129,7 @@ def test_idle_job_learns_that_a_second_job_superseded_it(broker: Broker, tmp_pat
             code, out, err = first.finish()
             second.stop()
     assert (code, out) == (9, "")
-    assert err.strip().splitlines()[-1].startswith("error: stream events: this is run "), err
+    assert "\nerror: stream events: this is run " in f"\n{err}", err
     assert "Traceback" not in err
 
 

@@ -22,6 +22,7 @@ from strandline_flink.dev.broker import Broker
 from strandline_flink.job.kafka_settings import KafkaSettings
 from strandline_flink.launch.preflight import Topic
 from strandline_flink.operators.wire import decode_block
+from tests.golden.commit_lines import resealed
 from tests.integration.java_runner import SPEC, answer, lines
 
 
@@ -161,7 +162,7 @@ def test_a_topic_that_ends_before_the_stores_positions(
     path = Path(store.url, "versions", "0000000", "0000000001.json")
     text = path.read_text()
     positions = json.dumps(manifest["streams"]["events"]["positions"], separators=(",", ":"))
-    path.write_text(text.replace(positions, '{"0":11,"1":0}'))
+    path.write_bytes(resealed(text.replace(positions, '{"0":11,"1":0}').encode()))
     fatal = str(start(broker, store, topic)["fatal"])
     assert fatal.startswith("STRANDLINE[source_behind]")
     assert "at offset 11" in fatal

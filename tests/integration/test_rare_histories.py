@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ from tests.integration.harness import (
     items_of,
     positions,
     produce,
+    python_workers,
     restored_opens,
 )
 from tests.integration.live import Producing
@@ -69,6 +71,10 @@ def job_log(run: Run) -> str:
     return ""
 
 
+def has_failed(run: Run, times: int) -> bool:
+    return job_log(run).count("to RESTARTING") >= times
+
+
 def test_failure_before_the_first_checkpoint_goes_on_from_the_same_open(
     broker: Broker, tmp_path: Path
 ) -> None:
@@ -78,14 +84,14 @@ def test_failure_before_the_first_checkpoint_goes_on_from_the_same_open(
     produce(broker, topic, clicks(500))
     with Run(broker.bootstrap, topic, tmp_path, "--bounded") as first:
         first.summary()
-    deltas, away = Path(first.store_url, "deltas"), Path(first.store_url, "deltas.away")
-    deltas.rename(away)
-    deltas.write_text("in the way")  # START comes before any barrier, and cannot be loaded
     produce(broker, topic, clicks(500, seed=1))
-    with Run(broker.bootstrap, topic, tmp_path, "--parallelism=2") as run:
-        run.wait_until("two failures", lambda: job_log(run).count("to RESTARTING") >= 2)
-        deltas.unlink()
-        away.rename(deltas)
+    options = ("--parallelism=2", "--mode=process", "--checkpoint=20s")
+    with Run(broker.bootstrap, topic, tmp_path, *options) as run:
+        for failures in (1, 2):  # long before the first barrier
+            run.wait_until("Python workers", lambda: len(python_workers()) >= 2)
+            for worker in python_workers():
+                worker.kill()
+            run.wait_until(f"failure {failures}", partial(has_failed, run, failures))
         run.wait_for_events({0: 500, 1: 500})
         run.stop()
     opens = [each.body for each in log(run.store) if isinstance(each.body, OpenBody)]

@@ -203,8 +203,8 @@ def test_prepared_file_is_lost_before_its_commit(broker: Broker, tmp_path: Path)
                 lost.unlink()
             code, out, err = run.finish()
     assert (code, out) == (4, "")
-    assert f"{lost} is missing; expected" in err
-    assert "start again without a savepoint; the job reads these events again" in err
+    assert f"{lost} is missing; " in err
+    assert "start again without a savepoint" in err
     with Run(broker.bootstrap, topic, tmp_path, "--bounded") as again:
         again.summary()
     check_exact(broker, topic, again.store_url)

@@ -232,7 +232,7 @@ def test_agents_are_killed_at_any_moment_and_every_epoch_is_committed_once(
     job: Job, store: Store
 ) -> None:
     """The outcome of a call is unknown then; the repeated one finds what the first one did."""
-    count, kills = 30, 8
+    kills, commits = 8, 0
     rng = random.Random(7)
     done = threading.Event()
     killed = 0
@@ -240,7 +240,7 @@ def test_agents_are_killed_at_any_moment_and_every_epoch_is_committed_once(
     def killer() -> None:
         nonlocal killed
         while killed < kills and not done.is_set():
-            time.sleep(rng.uniform(0.05, 0.8))
+            time.sleep(rng.uniform(0, 0.6))
             with suppress(psutil.Error):
                 for agent in roles.agents():
                     agent.kill()
@@ -251,13 +251,16 @@ def test_agents_are_killed_at_any_moment_and_every_epoch_is_committed_once(
         thread = threading.Thread(target=killer)
         thread.start()
         try:
-            answers = [roles.commit(epoch) for epoch in epochs(job, count)]
+            for epoch in epochs(job, 2_000):
+                assert roles.commit(epoch).keys() == {"mine"}
+                commits += 1
+                if killed >= kills and commits >= kills:
+                    break
         finally:
             done.set()
             thread.join()
-    assert all(set(answer) == {"mine"} for answer in answers), answers
-    assert killed >= kills / 2
-    assert verify_chain(store, files=True) == store.head() == 1 + count
+    assert killed >= kills
+    assert verify_chain(store, files=True) == store.head() == 1 + commits
 
 
 def test_task_is_cancelled_while_its_agent_hangs(job: Job, store: Store) -> None:
@@ -265,7 +268,7 @@ def test_task_is_cancelled_while_its_agent_hangs(job: Job, store: Store) -> None
     (epoch,) = epochs(job, 1)
     with Roles(store, job.run) as roles:
         assert roles("fresh") == {}
-        roles.write(job.epoch({}))
+        assert roles("find") == {"version": 1}  # the agent is idle after it
         (agent,) = roles.agents()
         agent.suspend()
         assert roles("cancel", "-", epoch) == {"ended": "interrupted"}
@@ -278,7 +281,7 @@ def test_hung_agent_is_given_up_and_the_call_repeated(job: Job, store: Store) ->
     quick = {"JDK_JAVA_OPTIONS": "-Dstrandline.answer_ms=2000"}
     with Roles(store, job.run, environment=quick) as roles:
         assert roles("fresh") == {}
-        roles.write(job.epoch({}))
+        assert roles("find") == {"version": 1}  # the agent is idle after it
         (agent,) = roles.agents()
         agent.suspend()
         assert roles.commit(epoch) == {"mine": False}

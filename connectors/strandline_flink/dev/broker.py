@@ -42,6 +42,7 @@ PROPERTIES = {
     "group.initial.rebalance.delay.ms": "0",
     "log.cleaner.dedupe.buffer.size": "8388608",
     "log.index.size.max.bytes": "1048576",
+    "log.retention.ms": "-1",  # records of any time stay
     "num.io.threads": "2",
     "num.network.threads": "2",
     "offsets.topic.num.partitions": "1",

@@ -5,6 +5,7 @@ import logging
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -52,12 +53,14 @@ class Topic:
             found = consumer.partitions_for_topic(self.name)
             if found:
                 return len(found)
-            known = sorted(name for name in consumer.topics() if not name.startswith("__"))
+            topics = [name for name in consumer.topics() if not name.startswith("__")]
+            known = get_close_matches(self.name, sorted(topics), n=20, cutoff=0)
             if not self._allowed():
                 raise EnvironmentUnfit(not_allowed(self.name, self.bootstrap, self.settings))
             raise EnvironmentUnfit(
                 f"topic {self.name!r} does not exist at {self.bootstrap}; it has "
-                f"{', '.join(known[:20]) or 'no topics'}. Create it, or check --topic"
+                f"{', '.join(known) or 'no topics'}{', …' if len(topics) > len(known) else ''}."
+                " Create it, or check --topic"
             )
 
     def ends(self) -> dict[int, int]:

@@ -32,7 +32,8 @@ def test_a_workers_and_the_mergers_account_say_what_delta_and_file_hold() -> Non
 
 def test_a_refused_delta_counts_as_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(create_store("memory:", clicks_spec()))
-    monkeypatch.setattr("strandline.learning.worker.DELTA_BYTES_MAX", 10)
+    monkeypatch.setattr("strandline.learning.attempt.DELTA_BYTES_MAX", 10)
+    monkeypatch.setattr("strandline.learning.epoch.RELEARN_BYTES_MAX", 10)
     job.feed(0, [*clicks(50), b"{"])
     account = accounts.of_worker("events", 7, job.mark(0), learn_ms=0)
     assert account.counts == {

@@ -34,6 +34,7 @@ final class AgentProcess {
     private final Process process;
     private final ExecutorService pipes;
     private volatile String lastLine = "";
+    private volatile boolean killed; // the process may take a moment to notice
 
     private AgentProcess(StoreAgent.Address address, Process process) {
         this.address = address;
@@ -97,7 +98,7 @@ final class AgentProcess {
     }
 
     boolean isAlive() {
-        return process.isAlive();
+        return !killed && process.isAlive();
     }
 
     /**
@@ -127,6 +128,7 @@ final class AgentProcess {
     }
 
     void kill() {
+        killed = true;
         process.destroyForcibly();
         pipes.shutdown();
     }
