@@ -60,6 +60,16 @@ def small_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posix, "VERSIONS_UNPACKED_MIN", 1)
 
 
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    for module in (publish, folders, posix, versions, packing):
+        monkeypatch.setattr(module, "os", disk)
+    real = packing.exchange
+    monkeypatch.setattr(packing, "exchange", lambda one, other: exchanged(disk, real, one, other))
+    return disk
+
+
 def packed(folder: Path) -> PosixStore:
     """A store of 14 versions, 12 of them in four segments."""
     store = PosixStore(folder / "store")
@@ -114,6 +124,25 @@ def test_what_is_not_packed_or_has_no_base_above_it_stays(tmp_path: Path) -> Non
     assert drop(store) == 0, "the folder of head is no segment"
 
 
+def test_where_nothing_is_packed_nothing_is_dropped(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path / "store")
+    for version, manifest in enumerate(MADE):
+        store.append(version, manifest)
+    assert drop(store) == 0
+    assert store.history_begins() == 0
+    assert [each.version for each in log(store)] == list(range(13, -1, -1))
+
+
+def test_several_segments_are_dropped_lowest_first(disk: Disk, tmp_path: Path) -> None:
+    """So whoever goes on after a crash finds those that are left by looking down from the top."""
+    store = packed(tmp_path)
+    disk.arm(None)
+    assert store.drop_history(8, render_record(MADE[8], {})) == 3
+    emptied = [name for call, name in disk.steps if call == "exchange"]
+    assert emptied == ["0000000", "0000001", "0000002"]
+    check_kept(store.root, 8)
+
+
 def test_age_is_told_by_the_versions_times(tmp_path: Path) -> None:
     store = packed(tmp_path)
     time_ms = read_manifest(store, 5).time_ms
@@ -141,16 +170,6 @@ def test_a_damaged_line_is_not_dropped(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(StoreDamaged, match="version 4"):
         drop(store)
     check_kept(store.root, 2)
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    disk = Disk()
-    for module in (publish, folders, posix, versions, packing):
-        monkeypatch.setattr(module, "os", disk)
-    real = packing.exchange
-    monkeypatch.setattr(packing, "exchange", lambda one, other: exchanged(disk, real, one, other))
-    return disk
 
 
 def check_whole_or_dropped(root: Path) -> None:
@@ -233,6 +252,8 @@ def test_every_altered_byte_of_the_record_is_damage(tmp_path: Path) -> None:
         bad = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
         with pytest.raises(StoreDamaged, match=r"history/0000000005.json.* is damaged"):
             parse_record(bad, 5)
+    with pytest.raises(StoreDamaged, match="of version 5, expected 6"):
+        parse_record(good, 6)
     path.unlink()
     path.write_bytes(good.replace(b'"versions":', b'"versionz":'))
     with pytest.raises(StoreDamaged, match="damaged"):
@@ -241,13 +262,6 @@ def test_every_altered_byte_of_the_record_is_damage(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(StoreDamaged, match="is empty; restore"):
         PosixStore(store.root).manifest(5)
-
-
-def test_a_record_of_another_version_is_damage() -> None:
-    record = render_record(MADE[5], {})
-    assert bytes(parse_record(record, 5).manifest) == MADE[5]
-    with pytest.raises(StoreDamaged, match="of version 5, expected 6"):
-        parse_record(record, 6)
 
 
 def test_the_first_kept_version_is_checked_against_the_record(tmp_path: Path) -> None:
@@ -283,11 +297,11 @@ def test_a_walk_down_that_is_overtaken_ends(tmp_path: Path) -> None:
 def test_a_check_that_is_overtaken_finds_no_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = trained(tmp_path)
-    compactor(store, 3).collect()
+    store = PosixStore(trained(tmp_path).root)
+    compactor(PosixStore(store.root), 100).collect()
 
     def overtake(done: int, _: int) -> None:
-        if done == 2:
+        if done == 2:  # the second segment was not looked into
             compactor(PosixStore(store.root), 0).collect()
 
     report = check_store(store, overtake)

@@ -288,6 +288,16 @@ def test_a_block_that_counts_more_than_it_holds_is_refused(tmp_path: Path) -> No
         hostile(tmp_path / "segment", columns_.packed()).manifest(0)
 
 
+def test_a_block_that_makes_longer_manifests_than_allowed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "segment", MADE[:90])
+    found = Segment(path, 0, 90)
+    monkeypatch.setattr(segment, "MANIFEST_BYTES_MAX", 100_000)
+    with pytest.raises(StoreDamaged, match="its manifests have more than 100000 bytes"):
+        found.manifest(0)
+
+
 @pytest.mark.parametrize("seed", range(200))
 def test_noise_in_a_block_is_damage(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
