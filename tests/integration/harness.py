@@ -251,7 +251,7 @@ def read_all(broker: Broker, topic: str) -> list[tuple[int, int, bytes]]:
 
 def made(store_url: str, version: int = 0) -> bool:
     """Whether the store is there; its folders are made before its first version."""
-    return Path(store_url, "versions", "000000", f"{version:010}.json").exists()
+    return Path(store_url, "versions", "0000000", f"{version:010}.json").exists()
 
 
 def positions(store_url: str, stream: str = "events") -> dict[str, int]:

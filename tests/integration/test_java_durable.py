@@ -29,7 +29,7 @@ def traced(folder: Path, step: str, *java: str) -> list[str]:
     subprocess.run(
         [*trace, *java], input=step, text=True, capture_output=True, check=True, timeout=TIMEOUT_S
     )
-    versions = re.escape(str(folder / "store" / "versions" / "000000"))
+    versions = re.escape(str(folder / "store" / "versions" / "0000000"))
     seen = {
         rf"fsync\(\d+<{versions}>": "durable",
         r"write\(1<[^>]*>, \"\{\\\"mine": "answered",

@@ -237,7 +237,7 @@ def test_hostile_list_of_opens_is_damage_and_no_restart_loop(job: Job, store: St
     with Roles(store, job.run) as writer:
         assert "STRANDLINE[superseded]" in writer("find")["fatal"]
         for version, found, put in HOSTILE_OPENS:
-            path = Path(store.url, "versions", "000000", f"{version:010}.json")
+            path = Path(store.url, "versions", "0000000", f"{version:010}.json")
             sound = path.read_bytes()
             assert found in sound
             path.write_bytes(sound.replace(found, put))
