@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from strandline.limits import NUMBER_MAX
 from strandline.spec import Category, Cross, Number, Spec
 
 _DIGITS_MAX = 400  # beyond float64, and within what int() reads
@@ -29,8 +30,8 @@ def read_event(record: bytes | None, spec: Spec) -> dict[str, Any] | None:
     try:
         event = _parse(record, spec)
         values = {path: _value(event, path, role) for _, path, role in spec.paths()}
-        _check_outcome(values, spec)
-        _check_features(values, spec)
+        weight = _check_outcome(values, spec)
+        _check_features(values, spec, weight)
     except (ValueError, OverflowError, RecursionError):
         return None
     return values
@@ -104,25 +105,31 @@ def _float32(value: float) -> float:
     return rounded
 
 
-def _check_outcome(values: Mapping[str, Any], spec: Spec) -> None:
+def _check_outcome(values: Mapping[str, Any], spec: Spec) -> float:
+    """Check label and weight; return the weight."""
     label = values[spec.label.path]
     if label is None or (spec.binary and label not in (0, 1)):
         raise _MalformedError("label")
-    _float32(label)
-    if spec.weight is not None:
-        weight = values[spec.weight.path]
-        if weight is None or not _float32(weight) > 0:
-            raise _MalformedError("weight")
+    if abs(_float32(label)) > NUMBER_MAX:
+        raise _MalformedError("label")
+    if spec.weight is None:
+        return 1.0
+    weight = values[spec.weight.path]
+    if weight is None or not 0 < _float32(weight) <= NUMBER_MAX:
+        raise _MalformedError("weight")
+    return _float32(weight)
 
 
-def _check_features(values: Mapping[str, Any], spec: Spec) -> None:
+def _check_features(values: Mapping[str, Any], spec: Spec, weight: float) -> None:
     counts: dict[str, int] = {}
     for name, feature in spec.features.items():
         match feature:
             case Number():
                 counts[name] = int(values[feature.path] is not None)
                 if counts[name]:
-                    _float32(_transformed(values[feature.path], feature))
+                    value = _float32(_transformed(values[feature.path], feature))
+                    if abs(value) * max(weight, 1.0) > NUMBER_MAX:
+                        raise _MalformedError(name)
             case Category():
                 counts[name] = len(values[feature.path])
             case Cross():

@@ -9,11 +9,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from strandline.limits import NUMBER_MAX
 from strandline.spec import Category, Cross, Number, Spec
 from strandline_flink.dev.plain_events import read_event
 
 VALUE_MAX: Final = 1e6
-"""A number up to this stays far within float32, transformed, shifted and scaled by as much."""
+"""A number up to this is usual; so is a weight, and one of at least its inverse."""
 
 WHOLE_MAX: Final = 10**15
 VALUES_MAX: Final = 64
@@ -129,9 +130,16 @@ def _checks(spec: Spec) -> Iterator[tuple[str, int, Check]]:
 
 def _allows_quick(spec: Spec) -> bool:
     """Whether usual values are sound whatever they are: no number and no limit is at its bounds."""
+    weight_max = 1.0 if spec.weight is None else VALUE_MAX
     numbers = [each for each in spec.features.values() if isinstance(each, Number)]
-    sizes = [abs(size) for each in numbers for size in (each.offset, each.scale)]
-    return max(sizes, default=0.0) <= VALUE_MAX and _values_max(spec) > 0
+    largest = max(map(_largest, numbers), default=0.0)
+    return largest * weight_max < NUMBER_MAX / 2 and _values_max(spec) > 0
+
+
+def _largest(number: Number) -> float:
+    """Return a bound on what a number up to VALUE_MAX becomes; transforms do not enlarge it."""
+    low, high = number.clip or (0.0, 0.0)
+    return max((VALUE_MAX + abs(number.offset)) * abs(number.scale), low, -high)
 
 
 def _values_max(spec: Spec) -> int:

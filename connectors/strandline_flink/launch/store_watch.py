@@ -17,7 +17,7 @@ from strandline_flink.launch.troubles import Kind, Trouble
 
 POLL_S: Final = 0.05
 TRY_EVERY_S: Final = 1.0
-STILL_S: Final = 5.0  # without a version
+STILL_S: Final = 3.0  # without a version
 HANGING_S: Final = 5.0
 TRIAL_BYTES_MIN: Final = 1 << 20
 

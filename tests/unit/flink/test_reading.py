@@ -103,9 +103,10 @@ def test_click_events_count_alike_and_hardly_one_is_read_plainly(
 
 
 BOUNDS = [
-    b'{"y":1e39,"w":1}', b'{"y":1,"w":0}', b'{"y":1,"w":-1}', b'{"y":1,"w":1e-60}',
-    b'{"y":1,"w":true}', b'{"y":true,"w":1}', b'{"y":1,"w":1,"a":9223372036854775808}',
-    b'{"y":1,"w":1,"a":1e3}', b'{"y":1,"w":1,"a":[[]]}', b'{"y":1,"w":1,"a":{}}',
+    b'{"y":1e39,"w":1}', b'{"y":1e14,"w":1}', b'{"y":1,"w":1e14}', b'{"y":1,"w":8,"x":1.25e12}',
+    b'{"y":1,"w":1,"x":1e14}', b'{"y":1,"w":1e-3,"x":-1e13}', b'{"y":1,"w":0}', b'{"y":1,"w":-1}',
+    b'{"y":1,"w":1e-60}', b'{"y":1,"w":true}', b'{"y":true,"w":1}',
+    b'{"y":1,"w":1,"a":9223372036854775808}', b'{"y":1,"w":1,"a":[[]]}', b'{"y":1,"w":1,"a":{}}',
     b'{"y":1,"w":1,"a":["x",null]}', b'{"y":1,"w":1,"a":"\\ud800"}', b'{"y":1,"w":1,"a":"\xff"}',
     b'{"y":1,"w":1,"a":[' + b'"x",' * 2000 + b'"x"]}',
     b'{"y":1,"w":1,"z":' + b"[" * 70 + b"]" * 70 + b"}",
@@ -116,8 +117,35 @@ BOUNDS = [
 
 
 @pytest.mark.parametrize("record", BOUNDS, ids=range(len(BOUNDS)))
-def test_values_at_the_bounds_count_alike_quickly_and_plainly(record: bytes) -> None:
+def test_values_at_the_bounds_count_alike_for_all_three(record: bytes) -> None:
     assert quickly(record, FLAT, "a") == plainly(record, FLAT, "a")
+    sound = Decoder(FLAT).decode([record])[0].rows == 1
+    assert (read_event(record, FLAT) is not None) == sound
+
+
+@pytest.mark.parametrize(
+    ("number", "event"),
+    [
+        ("scale = 1e5", b'{"y":1,"w":900,"x":1e5}'),
+        ("offset = -9e12", b'{"y":1,"w":2,"x":1}'),
+        ("clip = [2e13, 3e13]", b'{"y":1,"w":1,"x":1}'),
+        ("clip = [-3e13, -2e13]", b'{"y":1,"w":1,"x":1}'),
+    ],
+)
+def test_a_spec_that_makes_small_numbers_large_is_not_read_quickly(
+    number: str, event: bytes
+) -> None:
+    spec = Spec.parse(f"""
+        name = "large"
+        label.path = "y"
+        weight.path = "w"
+        features.a = {{ path = "a", kind = "category", required = false }}
+        features.x = {{ path = "x", kind = "number", {number} }}
+        learners.seen = {{ type = "counts", feature = "a" }}
+    """)
+    expected = Decoder(spec).decode([event])[0].rows == 1
+    assert (quickly(event, spec, "a") is not None) == expected
+    assert (plainly(event, spec, "a") is not None) == expected
 
 
 @pytest.fixture(scope="module")
