@@ -1,11 +1,18 @@
 """What a run says of brokers that do not answer."""
 
+from collections import deque
+
 import pytest
 
 from strandline.store import MemoryStore
 from strandline_flink.job.kafka_settings import KafkaSettings
 from strandline_flink.launch import preflight
-from strandline_flink.launch.listening import ask, behind_transactions
+from strandline_flink.launch.listening import (
+    ANSWERS_OF_AN_OPEN_TRANSACTION,
+    Answers,
+    ask,
+    behind_transactions,
+)
 from strandline_flink.launch.preflight import Ends, Topic
 from strandline_flink.launch.progress import Progress
 from strandline_flink.launch.troubles import Kind
@@ -17,10 +24,10 @@ def test_version_of_events_read_before_ends_no_silence(monkeypatch: pytest.Monke
     """Checkpoints further apart than a run has patience: the next one comes amid the silence."""
     monkeypatch.setattr(preflight, "BROKER_TIMEOUT_MS", 200)
     progress = Progress(MemoryStore(), "events", "a" * 32)
-    ask(NOBODY, progress)
+    ask(NOBODY, progress, deque())
     first = progress.heard[Kind.BROKER]
     assert "no Kafka broker answers at 127.0.0.1:1" in first.reason
-    ask(NOBODY, progress)
+    ask(NOBODY, progress, deque())
     assert progress.heard == {Kind.BROKER: first}, "it keeps its beginning"
 
 
@@ -38,6 +45,12 @@ def test_a_partition_waits_behind_a_transaction_that_stays_open(
     position: int | None, before: Ends, now: Ends, waits: bool
 ) -> None:
     positions = {} if position is None else {"0": position}
-    words = behind_transactions("clicks", positions, {0: before}, {0: now})
+    answers: Answers = deque([{0: before}] * (ANSWERS_OF_AN_OPEN_TRANSACTION - 1) + [{0: now}])
+    words = behind_transactions("clicks", positions, answers)
     end = f"partition 0 stands at offset {now.stable}, {now.newest - now.stable} offsets before"
     assert (end in words, bool(words)) == (waits, waits)
+
+
+def test_two_answers_do_not_make_an_open_transaction() -> None:
+    ends = {0: Ends(40, 60)}
+    assert behind_transactions("clicks", {"0": 40}, deque([ends, ends])) == ""
