@@ -1,6 +1,7 @@
 """Play schedules of jobs, failures and losses of power on the real commit and store code.
 
     make simulate ARGS="--schedules 100000"
+    make simulate ARGS="--schedules 10000 --pipeline"
     make simulate ARGS="--seed 4711 --schedules 1"
 
 Seed after seed makes a schedule; the same seed makes the same one, so a run goes on where another
@@ -16,6 +17,8 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
+from tests.simulation.job import COMMIT
+from tests.simulation.pipeline import PIPELINE
 from tests.simulation.schedules import STEPS, play, schedule, shortened
 
 SAY_EVERY_S = 5.0
@@ -27,18 +30,22 @@ def main() -> int:
     arguments.add_argument("--schedules", type=int, default=10_000, help="how many")
     arguments.add_argument("--seed", type=int, default=0, help="of the first one")
     arguments.add_argument("--steps", type=int, default=STEPS, help="of each")
+    arguments.add_argument(
+        "--pipeline", action="store_true", help="with workers and mergers that learn events"
+    )
     options = arguments.parse_args()
+    kind = PIPELINE if options.pipeline else COMMIT
     console, counts = Console(stderr=True, highlight=False), Counter[str]()
     begun_s = said_s = time.monotonic()
     for seed in range(options.seed, options.seed + options.schedules):
         steps = schedule(seed, options.steps)
-        played = play(steps)
+        played = play(steps, kind)
         counts += played.counts
         if played.broken is not None:
             console.print(f"seed {seed}: {played.broken}")
-            for step in (short := shortened(steps)):
+            for step in (short := shortened(steps, kind)):
                 console.print(f"  {step.action} {step.number}")
-            console.print(f"{len(short)} of {len(steps)} steps: {play(short).broken}")
+            console.print(f"{len(short)} of {len(steps)} steps: {play(short, kind).broken}")
             return 1
         now_s = time.monotonic()
         if now_s - said_s > SAY_EVERY_S:

@@ -10,7 +10,7 @@ every version tell which events are in it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from strandline.commit.agent_calls import Call, CheckInForce, Commit, FindOpen, Open
 from strandline.commit.prepared import Prepared
 from strandline.errors import StoreUnavailable
+from strandline.learners.base import Learner
 from strandline.learners.loading import make_learners, schemas_of
 from strandline.manifest import Span, TrainBody
 from strandline.parameters.delta import DeltaFile
@@ -25,6 +26,7 @@ from strandline.spec import Spec
 from strandline.store.base import Store
 from strandline.store.chain import read_manifest
 from strandline.tables.changes import Changes
+from strandline.tables.table import TableSchema
 
 SPEC: Final = Spec.parse("""
 name = "simulated"
@@ -32,8 +34,11 @@ label.path = "y"
 features.item.kind = "category"
 learners.seen = { type = "counts", feature = "item" }
 """)
-SCHEMAS: Final = schemas_of(make_learners(SPEC))
-(TABLE,) = SCHEMAS
+LEARNERS: Final = make_learners(SPEC)
+SCHEMAS: Final = schemas_of(LEARNERS)
+TABLE: Final = "seen.counts"
+STREAMS: Final = {"one": (0, 1, 2), "two": (10, 11)}
+"""Streams with their partitions."""
 TRIES: Final = 6
 """How often a call is repeated before the job fails over: a real one repeats it for ever."""
 
@@ -233,6 +238,30 @@ class Job:
             time_ms=self.number,
             body=msgspec.convert(body, TrainBody),
         )
+
+
+class Kind(NamedTuple):
+    """What jobs of a simulation are made of.
+
+    Attributes
+    ----------
+    rows
+        The partition whose events each row of `TABLE` counts.
+    job
+        What learns.
+    """
+
+    name: str
+    spec: Spec
+    learners: dict[str, Learner]
+    schemas: dict[str, TableSchema]
+    rows: dict[int, int]
+    job: type[Job]
+
+
+COMMIT: Final = Kind(
+    "commit", SPEC, LEARNERS, SCHEMAS, {p: p for own in STREAMS.values() for p in own}, Job
+)
 
 
 def savepoint(job: Job) -> Checkpoint | None:

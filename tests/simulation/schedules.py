@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, NamedTuple
 
+from tests.simulation.job import COMMIT, Kind
 from tests.simulation.world import WEIGHTS, Step, Violation, World
 
 STEPS: Final = 60
@@ -26,9 +27,9 @@ class Played(NamedTuple):
     counts: Counter[str]
 
 
-def play(steps: Sequence[Step]) -> Played:
+def play(steps: Sequence[Step], kind: Kind = COMMIT) -> Played:
     """Take all steps. Whatever the code under test raises is a broken promise, too."""
-    world = World()
+    world = World(kind)
     broken = None
     try:
         for step in steps:
@@ -42,7 +43,7 @@ def play(steps: Sequence[Step]) -> Played:
     return Played(broken, world.counts)
 
 
-def shortened(steps: Sequence[Step]) -> list[Step]:
+def shortened(steps: Sequence[Step], kind: Kind = COMMIT) -> list[Step]:
     """Return a short schedule that still breaks a promise: no single step of it can be left out."""
     kept = list(steps)
     size = len(kept) // 2
@@ -50,7 +51,7 @@ def shortened(steps: Sequence[Step]) -> list[Step]:
         begin = 0
         while begin < len(kept):
             fewer = kept[:begin] + kept[begin + size :]
-            if play(fewer).broken is not None:
+            if play(fewer, kind).broken is not None:
                 kept = fewer
             else:
                 begin += size

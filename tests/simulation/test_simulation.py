@@ -3,9 +3,11 @@
 from collections import Counter
 
 from tests.simulation.disk import FATES
+from tests.simulation.pipeline import PIPELINE
 from tests.simulation.schedules import play, schedule, shortened
 
 SCHEDULES = 1000
+PIPELINE_SCHEDULES = 100
 REACHED = (
     *(fate.value for fate in FATES), "checkpoint aborted", "compactor failed", "failover",
     "files collected", "job died", "late calls", "names lost with the power", "power lost",
@@ -20,6 +22,13 @@ def test_no_schedule_breaks_a_promise() -> None:
         assert played.broken is None, f"make simulate ARGS='--seed {seed} --schedules 1'"
         counts += played.counts
     assert {what: counts[what] for what in REACHED if counts[what] < 10} == {}
+
+
+def test_no_schedule_of_workers_and_mergers_breaks_a_promise() -> None:
+    for seed in range(PIPELINE_SCHEDULES):
+        played = play(schedule(seed), PIPELINE)
+        words = f"make simulate ARGS='--pipeline --seed {seed} --schedules 1'"
+        assert played.broken is None, words
 
 
 def test_a_seed_makes_the_same_schedule_and_the_same_course() -> None:

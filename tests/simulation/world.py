@@ -15,7 +15,6 @@ from strandline.errors import (
     StrandlineError,
     VersionGone,
 )
-from strandline.learners.loading import make_learners
 from strandline.manifest import genesis
 from strandline.parameters.base import is_covered, parameters_at, read_changes
 from strandline.store.chain import Verified, next_verified, read_manifest, read_verified
@@ -23,11 +22,8 @@ from strandline.tables.table import Parameters, apply_changes
 from strandline.upkeep.compactor import Compactor
 from strandline.upkeep.fsck import check_store
 from tests.simulation.disk import Died, Disk, Fate, Mount
-from tests.simulation.job import SCHEMAS, SPEC, TABLE, Checkpoint, Job, savepoint
+from tests.simulation.job import COMMIT, STREAMS, TABLE, Checkpoint, Job, Kind, savepoint
 
-LEARNERS: Final = make_learners(SPEC)
-STREAMS: Final = {"one": (0, 1, 2), "two": (10, 11)}
-"""Streams with their partitions, which are rows of the table, too."""
 FAULT_SHARE: Final = 0.15
 JOBS_MAX: Final = 4
 RIVALS: Final = ("rival", "gap")
@@ -48,10 +44,10 @@ class Step(NamedTuple):
 class World:
     """All of it. `counts` says how often what happened."""
 
-    def __init__(self) -> None:
-        self.disk = Disk()
-        self.disk.stage("spec", SPEC.to_json())
-        self.disk.append(0, genesis(SPEC.sha256))
+    def __init__(self, kind: Kind = COMMIT) -> None:
+        self.kind, self.disk = kind, Disk()
+        self.disk.stage("spec", kind.spec.to_json())
+        self.disk.append(0, genesis(kind.spec.sha256))
         self.ends = {p: 0 for partitions in STREAMS.values() for p in partitions}
         self.jobs: list[Job] = []
         self.savepoints: list[tuple[str, Checkpoint]] = []
@@ -174,7 +170,7 @@ class World:
 
     def _new_job(self, rng: Random, stream: str) -> Job:
         submission = f"{self.number:016x}{rng.getrandbits(64):016x}"
-        return Job(self.disk, stream, submission, rng.choice((1, 2, 3)), STREAMS[stream])
+        return self.kind.job(self.disk, stream, submission, rng.choice((1, 2, 3)), STREAMS[stream])
 
     def _any(self, rng: Random) -> list[Job]:
         alive = [job for job in self.jobs if job.open_version]
@@ -233,13 +229,15 @@ class World:
 
     def _open_reader(self) -> None:
         self._at: Verified = read_verified(self.disk, self.disk.head())
-        self._tables: Parameters = parameters_at(self.disk, LEARNERS, self._at.manifest.version)
+        self._tables: Parameters = parameters_at(
+            self.disk, self.kind.learners, self._at.manifest.version
+        )
 
     def _read_on(self) -> None:
         """A reader takes up every version, and each must hold exactly what its positions say."""
         while (found := next_verified(self.disk, self._at)) is not None:
             try:
-                changes = read_changes(self.disk, found.manifest, SCHEMAS)
+                changes = read_changes(self.disk, found.manifest, self.kind.schemas)
             except StrandlineError as error:
                 if not is_covered(self.disk, self._at.manifest.version):
                     raise Violation(f"a file of head is gone: {error}") from error
@@ -260,7 +258,10 @@ class World:
             if offset
         }
         rows, values = self._tables[TABLE].items()
-        counted = dict(zip(rows.tolist(), values[:, 0].tolist(), strict=True))
+        counted = {
+            self.kind.rows[row]: events
+            for row, events in zip(rows.tolist(), values[:, 0].tolist(), strict=True)
+        }
         if counted != positions:
             raise Violation(
                 f"version {manifest.version} counts {counted} events by partition, its positions"
@@ -281,7 +282,7 @@ class World:
             raise Violation(f"head stands at {positions}, the topics end at {self.ends}")
         for version in {*self.disk.bases(), head}:
             try:
-                parameters_at(self.disk, LEARNERS, version)
+                parameters_at(self.disk, self.kind.learners, version)
             except VersionGone as error:
                 raise Violation(f"a base cannot be opened: {error}") from error
         damages = check_store(self.disk).damages
