@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
-from strandline.errors import FileMissing
+from strandline.errors import FileMissing, VersionGone
 from strandline.kernels.arrays import read_only
 from strandline.learners.base import Learner
 from strandline.learners.loading import schemas_of
@@ -56,7 +56,7 @@ class Replica(Generic[Key]):
     Parameters
     ----------
     store, learners, version
-        What to stand on.
+        What to stand on. If compaction has removed the version's data, it stands on head.
     shard
         Of which rows.
     copied
@@ -76,7 +76,10 @@ class Replica(Generic[Key]):
         self._schemas, self._copied = schemas_of(learners), frozenset(copied)
         self.local: Parameters = {}
         self.pending: list[Pending[Key]] = []
-        self._stand_on(version)
+        try:
+            self._stand_on(version)
+        except VersionGone:  # a start that took so long that others made a base meanwhile
+            self._stand_on(store.head(version))
 
     @property
     def version(self) -> int:

@@ -23,7 +23,7 @@ from strandline.tables.table import Parameters, apply_changes
 from strandline.transactions.transaction import Stream, open_stream
 from strandline.upkeep.compactor import Compactor
 from tests.peak_learner import Peak
-from tests.streams import CLICKS
+from tests.streams import CLICKS, clicks
 
 TREND = '[learners.trend]\ntype = "counts"\nfeature = "item"\nhalf_life_s = 60'
 SPEC = Spec.parse(CLICKS.replace("bits = 18", "bits = 4") + TREND)
@@ -247,3 +247,19 @@ def test_a_replica_behind_what_compaction_kept_opens_head_with_its_pending_chang
     expected = parameters_at(store, make_learners(SPEC), 6)
     apply_changes(expected, [own.changes for own in replica.pending])
     assert bits(replica.local) == bits(expected)
+
+
+def test_a_replica_that_starts_behind_what_compaction_kept_stands_on_head() -> None:
+    """A job fails over to its open while other streams commit, and a compactor follows them."""
+    store = create_store("memory:", SPEC)
+    stream = open_stream(store, "events")
+    opened = stream.version
+    for seed in range(4):
+        with stream.begin() as transaction:
+            transaction.learn(clicks(20, seed))
+    compactor = Compactor(store, every=store.head(), keep_versions=0)
+    compactor.run_once()
+    assert compactor.collect().files > 0
+    replica: Replica[int] = Replica(store, make_learners(SPEC), opened + 1)
+    assert (replica.version, replica.pending) == (store.head(), [])
+    assert bits(replica.local) == bits(parameters_at(store, make_learners(SPEC), store.head()))
