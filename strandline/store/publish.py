@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from strandline.errors import StoreDamaged
+from strandline.errors import EnvironmentUnfit, StoreDamaged
 from strandline.store.files import opened
 
 TEMPORARY: Final = ".tmp-"
@@ -114,12 +114,29 @@ def open_temporary(folder: Path) -> tuple[Path, int]:
 
 
 def try_writing(folder: Path, size_bytes: int) -> None:
-    """Write a file as `publish` does, and remove it before it has a name that anybody reads."""
+    """Write a file as `publish` does, and remove it before it has a name that anybody reads.
+
+    Raises
+    ------
+    EnvironmentUnfit
+        If the file system gives one name to two callers: nothing here would hold on it.
+    """
     temporary, descriptor = open_temporary(folder)
+    name = folder / f"{TEMPORARY}{uuid4().hex}"
     try:
         write_all(descriptor, bytes(size_bytes))
         os.fsync(descriptor)
+        os.link(temporary, name)
+        with suppress(FileExistsError):
+            os.link(temporary, name)
+            raise EnvironmentUnfit(
+                f"{folder}: the file system gave the same name twice, expected the second link to"
+                " be refused: two writers could make one version. Keep the store on another file"
+                " system: ext4, xfs, btrfs and tmpfs refuse it"
+            )
     finally:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
         os.unlink(temporary)
         os.close(descriptor)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from strandline.encoding.canonical import sha256_hex
-from strandline.errors import NoStore, StoreDamaged, StoreUnavailable
+from strandline.errors import EnvironmentUnfit, NoStore, StoreDamaged, StoreUnavailable
 from strandline.limits import MANIFEST_BYTES_MAX, SPEC_BYTES_MAX
 from strandline.store import PosixStore, folders, posix, publish, versions
 from tests.unit.store.disk import Crash, Disk
@@ -212,6 +212,25 @@ def test_refusals_of_the_system_name_the_remedy(
             assert os.strerror(number) in str(caught.value)
             assert str(tmp_path) in str(caught.value)
     assert store.append(0, b"{}")
+
+
+def test_a_file_system_that_gives_a_name_twice_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Careless(Disk):
+        def link(self, source: Path, target: Path) -> None:
+            target.unlink(missing_ok=True)
+            super().link(source, target)
+
+    store = PosixStore(tmp_path)
+    store.make_folders()
+    store.check_writable(10)
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "os", Careless())
+        with pytest.raises(EnvironmentUnfit, match="gave the same name twice, expected"):
+            store.check_writable(10)
+    assert store.leftovers() == []
+    assert list(tmp_path.rglob(".tmp-*")) == []
 
 
 def test_a_full_file_system_leaves_the_store_as_it_was(
