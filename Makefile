@@ -6,7 +6,7 @@ SETUP := $(PYTHON) tools/setup.py
 BENCHES = $(basename $(notdir $(shell grep -lE '^ +finish' bench/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-long simulate chaos mutants check lint format bench lock clean
+.PHONY: help setup setup-dev demo test test-long simulate chaos soak mutants check lint format bench lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test-long: setup-dev  ## the tests that take minutes
 
 simulate: setup-dev  ## schedules of failures on the commit and store code (ARGS="--schedules 100000")
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+soak: setup-dev  ## a steady load with faults for a while: nothing may grow (ARGS="--minutes 30")
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 mutants: setup-dev  ## plant bugs in the protocol; each must make a named test fail (ARGS="--only TEXT")
 	@$(BIN)/python -m tests.mutants $(ARGS)
