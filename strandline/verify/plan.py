@@ -36,7 +36,8 @@ class DeltaKey(NamedTuple):
 class Plan:
     """What is trained, what is compared, and why the rest is taken as it is.
 
-    `given` counts versions by the reason why they are not compared.
+    `given` counts versions by the reason why they are not compared; none is given from
+    `complete_from` on. `begin` is the version from which on something is trained.
     """
 
     first: int
@@ -46,6 +47,7 @@ class Plan:
     begin: int = 0
     events: int = 0
     given: Counter[str] = field(default_factory=Counter)
+    complete_from: int = 0
 
 
 class _Planner:
@@ -124,7 +126,7 @@ class _Planner:
 
 def make_plan(store: Store, sources: Mapping[str, EventSource], first: int, last: int) -> Plan:
     """Return the plan for the versions [first, last]."""
-    planner, plan = _Planner(store, sources), Plan(first, last, begin=last + 1)
+    planner, plan = _Planner(store, sources), Plan(first, last, begin=last + 1, complete_from=first)
     for manifest in log(store, newest_first=False):
         if manifest.version > last:
             break
@@ -133,6 +135,7 @@ def make_plan(store: Store, sources: Mapping[str, EventSource], first: int, last
             continue
         if fault is not None:
             plan.given[fault] += 1
+            plan.complete_from = manifest.version + 1
             continue
         plan.compared.append(manifest.version)
         plan.begin = min(plan.begin, manifest.version)

@@ -52,8 +52,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         The range of versions that was asked for.
     versions
         How many versions were trained again and compared.
-    from_version
-        The first version that was compared, None if none was.
+    complete_from
+        From this version on every version up to `last` was compared, if it made changes at all.
     events
         How many events were trained again.
     given
@@ -66,7 +66,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     first: int
     last: int
     versions: int
-    from_version: int | None
+    complete_from: int
     events: int
     given: dict[str, int]
     difference: Difference | None
@@ -132,7 +132,7 @@ def verify(
         first=start,
         last=end,
         versions=compared,
-        from_version=plan.compared[0] if plan.compared else None,
+        complete_from=plan.complete_from,
         events=replay.events,
         given=dict(plan.given),
         difference=difference,

@@ -65,7 +65,7 @@ def test_a_run_that_was_rescaled_verifies(broker: Broker, tmp_path: Path, mode: 
     left = verify(store, broker.bootstrap)
     assert left["agrees"]
     assert 0 < left["versions"] < whole["versions"]
-    assert left["from_version"] > whole["from_version"]
+    assert left["complete_from"] > whole["complete_from"]
 
     for future in admin.delete_topics([topic]).values():
         future.result()

@@ -107,7 +107,9 @@ def last_line(verdict: Verdict) -> str:
     )
     if not verdict.given:
         return line
-    return f"{line}; from version {verdict.from_version} on; not verified: {given_text(verdict)}"
+    complete = verdict.complete_from
+    whole = f"; verified without a gap from version {complete} on" * (complete <= verdict.last)
+    return f"{line}{whole}; not verified: {given_text(verdict)}"
 
 
 def given_text(verdict: Verdict) -> str:

@@ -209,7 +209,7 @@ def test_versions_whose_events_are_gone_are_taken_as_they_are() -> None:
     verdict = verify(store, {"events": Partitions(events.records, begin=900)})
     assert verdict.difference is None
     assert verdict.given == {RETENTION: 2}
-    assert (verdict.versions, verdict.from_version) == (6, 4)
+    assert (verdict.versions, verdict.complete_from) == (6, 4)
 
 
 def test_versions_that_compaction_closed_are_taken_as_they_are(tmp_path: Path) -> None:
