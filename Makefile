@@ -6,7 +6,7 @@ SETUP := $(PYTHON) tools/setup.py
 BENCHES = $(basename $(notdir $(shell grep -lE '^ +finish' bench/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-long check lint format bench lock clean
+.PHONY: help setup setup-dev demo test test-long simulate chaos mutants check lint format bench lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,15 @@ test: setup-dev  ## unit, conformance and integration tests (ARGS go to pytest)
 
 test-long: setup-dev  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m long $(ARGS)
+
+simulate: setup-dev  ## schedules of failures on the commit and store code (ARGS="--schedules 100000")
+	@$(BIN)/python -m tests.simulation $(ARGS)
+
+mutants: setup-dev  ## plant bugs in the protocol; each must make a named test fail (ARGS="--only TEXT")
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
+chaos: setup-dev  ## real faults at random moments, and every event counted once (ARGS="--faults 100")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: setup-dev lint  ## form and types
 	@$(BIN)/mypy $(wildcard $(SOURCES))

@@ -23,6 +23,7 @@ from strandline.parameters.delta import DeltaFile, ModelChanges, Schemas
 from strandline.store.base import Store
 from strandline.store.chain import following, manifest_bytes, read_verified
 from strandline.tables.changes import Changes
+from strandline.tables.memory import check_memory
 from strandline.tables.shards import WHOLE, Shard, shard_table
 from strandline.tables.table import DenseTable, Parameters, Table, TableSchema, apply_changes
 
@@ -89,7 +90,10 @@ def parameters_at(
         If compaction removed data of the version; the message names the oldest one that opens.
     StoreDamaged
         If a file is missing or altered.
+    EnvironmentUnfit
+        If the tables can take more memory than the machine has.
     """
+    check_memory(schemas_of(learners).values(), shard.of)
     while True:
         bases = store.bases()
         try:

@@ -36,6 +36,7 @@ from strandline.store.chain import (
     references_of,
 )
 from strandline.store.history import parse_record
+from strandline.tables.memory import check_memory
 from strandline.tables.shards import Shard
 from strandline.tables.table import Parameters, apply_changes
 from strandline.upkeep.garbage import StagedFile, files_of, is_settled, staged_data
@@ -226,6 +227,8 @@ class _Walk:
             self._learners = make_learners(Spec.from_json(self._store.read("spec", sha256)))
         except (StoreDamaged, SpecError) as error:
             self._damaged(f"spec {sha256}", error)
+            return
+        check_memory(schemas_of(self._learners).values())
 
     def _check_files(self, manifest: Manifest) -> bool:
         """Check and fold what a version names; whether all that folding needs is there."""

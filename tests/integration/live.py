@@ -4,7 +4,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -51,20 +51,25 @@ class Producing(Background):
     def __init__(self, broker: Broker, topic: str) -> None:
         super().__init__()
         self._broker, self._topic = broker, topic
+        self.partitions = 2
 
     def _work(self) -> None:
         for tick in count():
-            produce(self._broker, self._topic, [*clicks(TICK_EVENTS, seed=tick), b"{"])
+            events = [*clicks(TICK_EVENTS, seed=tick), b"{"]
+            produce(self._broker, self._topic, events, self.partitions)
             if self._stop.wait(TICK_S):
                 return
 
 
 class Watching(Background):
-    """A reader that checks every model it is offered against the versions up to it."""
+    """A reader that checks every model it is offered against the versions up to it.
 
-    def __init__(self, store: Store) -> None:
+    Errors of `tolerated` types are what a reader may meet while it serves on.
+    """
+
+    def __init__(self, store: Store, *tolerated: type[Exception]) -> None:
         super().__init__()
-        self._store = store
+        self._store, self._tolerated = store, tolerated
         self._learned = [0]
         self.versions: list[int] = []
         self.faults: list[str] = []
@@ -72,9 +77,11 @@ class Watching(Background):
     def _work(self) -> None:
         with Reader(self._store) as reader:
             while not self._stop.is_set():
-                self._check(reader.model)
-                if reader.error is not None:
-                    self.faults.append(f"the reader met {reader.error!r}")
+                with suppress(*self._tolerated):
+                    self._check(reader.model)
+                error = reader.error
+                if error is not None and not isinstance(error, self._tolerated):
+                    self.faults.append(f"the reader met {error!r}")
                 time.sleep(0.01)
 
     def _check(self, model: Model) -> None:
@@ -82,7 +89,6 @@ class Watching(Background):
             return
         if self.versions and model.version < self.versions[-1]:
             self.faults.append(f"stepped back from {self.versions[-1]} to {model.version}")
-        self.versions.append(model.version)
         for version in range(len(self._learned), model.version + 1):
             body = read_manifest(self._store, version).body
             more = body.counts.learned if isinstance(body, TrainBody) else 0
@@ -93,6 +99,7 @@ class Watching(Background):
                 f"version {model.version} counts {counted} events,"
                 f" its line of versions learned {self._learned[model.version]}"
             )
+        self.versions.append(model.version)
 
     def catch_up(self) -> None:
         """Wait until the reader has the head; nothing it saw on its way was wrong."""

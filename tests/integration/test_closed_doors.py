@@ -2,7 +2,6 @@
 
 import http.client
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -13,25 +12,10 @@ from py4j.protocol import Py4JError
 from strandline_flink.cluster.dead_runs import PREFIX
 from strandline_flink.dev.broker import Broker
 from tests.integration.harness import Run, ends, produce
+from tests.integration.sockets import listening, open_to_others
 from tests.streams import clicks
 
 pytestmark = pytest.mark.timeout(300)
-
-LOOPBACK = ("127.", "::1", "::ffff:127.")
-
-
-def listening(processes: Iterable[psutil.Process]) -> list[tuple[str, int, str]]:
-    """(address, port, process) of every socket that waits for others: TCP, and bound UDP."""
-    found = []
-    for process in processes:
-        for each in process.net_connections("inet"):
-            if each.status == psutil.CONN_LISTEN or (each.type.name == "SOCK_DGRAM" and each.laddr):
-                found.append((each.laddr.ip, each.laddr.port, process.name()))
-    return found
-
-
-def open_to_others(sockets: list[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
-    return [each for each in sockets if not each[0].startswith(LOOPBACK)]
 
 
 @pytest.mark.parametrize("mode", ["thread", "process"])
@@ -44,6 +28,7 @@ def test_a_run_listens_for_this_machine_and_answers_questions_only(
     topic = f"doors-{mode}"
     broker.create_topic(topic, 2)
     produce(broker, topic, clicks(200))
+    assert open_to_others(listening([psutil.Process(broker.pid)])) == []
     with Run(broker.bootstrap, topic, tmp_path, "--mode", mode) as run:
         run.wait_for_events(ends(broker, topic))
         sockets = listening(run.processes())

@@ -21,6 +21,7 @@ from strandline_flink.dev.cluster import Cluster
 from strandline_flink.launch.run import train_script
 from strandline_flink.processes.ports import free_port
 from tests.integration.harness import Run, check_exact, ends, gone, produce
+from tests.integration.sockets import listening, open_to_others
 from tests.streams import clicks
 
 pytestmark = pytest.mark.timeout(300)
@@ -164,6 +165,7 @@ def test_dev_flink_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert flink_rest.slots(address) == (1, 1)
         processes = psutil.Process(running.pid).children(recursive=True)
         assert {each.name() for each in processes} == {"java"}
+        assert open_to_others(listening(processes)) == []
         running.terminate()
         assert running.wait(30) == 0
     assert gone(processes)

@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.integration.sockets import listening, open_to_others
+
 START_TIMEOUT_S = 100.0  # two cores may be shared with other tests
 END_TIMEOUT_S = 100.0
 pytestmark = pytest.mark.timeout(300)
@@ -116,6 +118,9 @@ def test_every_event_is_learned_exactly_once_and_the_model_beats_a_constant(demo
 @pytest.mark.parametrize("demo", [("--rate", "4000")], indirect=True)
 def test_ctrl_c_drains_proves_and_stops_everything(demo: Demo) -> None:
     demo.wait_for("learning from the topic")
+    sockets = listening(demo.children())
+    assert len(sockets) >= 3, "the broker's and Flink's"
+    assert open_to_others(sockets) == []
     demo.wait_for("prediction", times=4)  # one or two of the first version
     demo.process.send_signal(signal.SIGINT)
     summary = json.loads(demo.end().splitlines()[-1])
@@ -125,7 +130,10 @@ def test_ctrl_c_drains_proves_and_stops_everything(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("demo", [("--rate", "2000")], indirect=True)
-@pytest.mark.parametrize(("child", "log"), [("run", "job.log"), ("kafka.Kafka", "broker.log")])
+@pytest.mark.parametrize(
+    ("child", "log"),
+    [("run", "job.log"), pytest.param("kafka.Kafka", "broker.log", marks=pytest.mark.long)],
+)
 def test_a_child_that_dies_ends_the_demo_with_the_name_of_its_log(
     demo: Demo, child: str, log: str
 ) -> None:

@@ -67,6 +67,7 @@ def arguments(service: str, places: Mapping[str, str]) -> list[str]:
     return command.split()
 
 
+@pytest.mark.long
 def test_the_compose_files_programs_learn_what_its_generator_makes(
     broker: Broker, tmp_path: Path
 ) -> None:

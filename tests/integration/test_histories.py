@@ -59,6 +59,7 @@ def epochs_before_the_restore(store: Store, partition: str, at: int) -> int:
     return count
 
 
+@pytest.mark.long
 def test_a_subtask_that_had_finished_is_restarted(broker: Broker, tmp_path: Path) -> None:
     """One subtask ends long before the other; the restore of a later checkpoint starts both."""
     topic = "finished"
@@ -82,6 +83,7 @@ def elsewhere(count: int) -> list[bytes]:
     return [event.replace(b'"item": "i', b'"item": "x') for event in clicks(count, seed=9)]
 
 
+@pytest.mark.long
 def test_partitions_that_come_stand_still_and_idle_beside_another_streams_commits(
     broker: Broker, tmp_path: Path
 ) -> None:

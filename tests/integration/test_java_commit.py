@@ -155,6 +155,7 @@ def check_fault(folder: Path, fault: str, epoch: str) -> None:
     assert store.head() == 1
 
 
+@pytest.mark.long
 def test_commit_waits_for_files_that_come_back(store: Store, tmp_path: Path) -> None:
     """A file that is late, then cannot be read, then its folder is away.
 

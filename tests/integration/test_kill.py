@@ -15,8 +15,6 @@ from tests.integration.harness import Run, check_exact
 from tests.integration.live import Producing, Watching
 from tests.streams import CLICKS
 
-KILLS = 6
-
 
 def moments(seed: int) -> Iterator[tuple[int, float]]:
     """When to kill: after so many versions of the run, and then so many seconds."""
@@ -28,24 +26,26 @@ def moments(seed: int) -> Iterator[tuple[int, float]]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.long)])
 def test_killed_at_any_moment_the_same_command_goes_on_and_every_event_counts_once(
-    broker: Broker, tmp_path: Path
+    kills: int, broker: Broker, tmp_path: Path
 ) -> None:
-    broker.create_topic("killed", 2)
-    run = Run(broker.bootstrap, "killed", tmp_path, "--parallelism=2")
+    topic = f"killed-{kills}"
+    broker.create_topic(topic, 2)
+    run = Run(broker.bootstrap, topic, tmp_path, "--parallelism=2")
     store = create_store(run.store_url, Spec.parse(CLICKS))
     with Watching(store) as watching:
-        with Producing(broker, "killed"):
-            for _, (versions, seconds) in zip(range(KILLS), moments(seed=20), strict=False):
+        with Producing(broker, topic):
+            for _, (versions, seconds) in zip(range(kills), moments(seed=kills), strict=False):
                 run.start()
                 if versions:
                     run.wait_for_version(versions)
                 time.sleep(seconds)
                 run.kill()
-        with Run(broker.bootstrap, "killed", tmp_path, "--parallelism=2", "--bounded") as last:
+        with Run(broker.bootstrap, topic, tmp_path, "--parallelism=2", "--bounded") as last:
             last.summary()
         watching.catch_up()
-    total = check_exact(broker, "killed", run.store_url)
+    total = check_exact(broker, topic, run.store_url)
     assert total.rejected > 0
     opens = [v for v in range(store.head() + 1) if read_manifest(store, v).kind == "open"]
-    assert len(opens) >= KILLS - 1
+    assert len(opens) >= kills - 1

@@ -36,6 +36,7 @@ def test_a_bounded_run_learns_the_topic_exactly_once(broker: Broker, tmp_path: P
     check_exact(broker, "bounded-process", run.store_url)
 
 
+@pytest.mark.long
 def test_killed_java_leaves_no_python_worker_and_the_same_command_goes_on(
     broker: Broker, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def test_second_stream_where_the_order_of_commits_counts(broker: Broker, tmp_pat
     assert store.head() == 1
 
 
+@pytest.mark.long
 def test_same_topic_under_two_streams(broker: Broker, tmp_path: Path) -> None:
     """Refused, for its events would count twice; with the flag they do."""
     topic = "read-twice"
@@ -190,6 +191,7 @@ def test_too_many_events_are_rejected(broker: Broker, tmp_path: Path) -> None:
     assert positions(run.store_url) in ({"0": 0}, {"0": 2000})
 
 
+@pytest.mark.long
 def test_prepared_file_is_lost_before_its_commit(broker: Broker, tmp_path: Path) -> None:
     """Its checkpoint waits for another shard; the same command reads the events again."""
     topic = "lost-file"

@@ -71,7 +71,9 @@ def refusal(address: str, file: Path | None) -> str:
     return said
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+@pytest.mark.parametrize(
+    "mechanism", [pytest.param("PLAIN", marks=pytest.mark.long), "SCRAM-SHA-512"]
+)
 def test_wrong_password(
     kept: Broker, certificates: Certificates, tmp_path: Path, mechanism: str
 ) -> None:
@@ -83,6 +85,7 @@ def test_wrong_password(
     assert "no-s3cret" not in said
 
 
+@pytest.mark.long
 def test_mechanism_that_the_broker_does_not_offer(
     kept: Broker, certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -96,6 +99,7 @@ def test_wrong_authority(kept: Broker, certificates: Certificates, tmp_path: Pat
     assert "ssl.truststore.location" in said
 
 
+@pytest.mark.long
 def test_client_certificate_is_missing(
     kept: Broker, certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -107,6 +111,7 @@ def test_client_certificate_is_missing(
     )
 
 
+@pytest.mark.long
 def test_tls_on_one_side_only(kept: Broker, certificates: Certificates, tmp_path: Path) -> None:
     assert "it speaks TLS. Set security.protocol" in refusal(kept.address("MUTUAL"), None)
     tls = ("security.protocol=SSL", f"ssl.truststore.location={certificates.authority}")
@@ -119,6 +124,7 @@ def test_user_without_rights(kept: Broker, certificates: Certificates, tmp_path:
     assert "the broker does not allow user 'bob'" in said
 
 
+@pytest.mark.long
 def test_host_that_nobody_knows() -> None:
     assert "Check the host's name in --bootstrap" in refusal("no-such-host.invalid:9092", None)
 
@@ -146,6 +152,7 @@ def test_a_run_with_a_password_shows_it_to_nobody(
         ("carol", "Kafka cannot be used by the job: Not authorized to access topics: [kept]"),
     ],
 )
+@pytest.mark.long
 def test_a_run_whose_user_may_not_read(
     kept: Broker, certificates: Certificates, tmp_path: Path, user: str, words: str
 ) -> None:

@@ -57,6 +57,7 @@ def test_any_number_of_workers_and_shards_learns_what_one_pass_learns(
     assert {(file.shard, file.shards) for file in files} == {(s, shards) for s in range(shards)}
 
 
+@pytest.mark.long
 def test_rescales_between_starts_a_kill_and_a_failover(broker: Broker, tmp_path: Path) -> None:
     """Fewer and more of both; the seqs of workers that are no more stay in every version."""
     topic = "rescaled"

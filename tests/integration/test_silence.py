@@ -34,6 +34,7 @@ def frozen(broker: Broker) -> Iterator[None]:
         os.kill(broker.pid, signal.SIGCONT)
 
 
+@pytest.mark.long
 def test_broker_is_killed_and_frozen_while_a_run_goes_on(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker:
         broker.create_topic("silence", 2)

@@ -103,6 +103,7 @@ def fsck(store_url: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.long
 def test_two_jobs_and_a_library_writer_feed_one_store_and_one_job_is_killed(
     broker: Broker, tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def test_run_on_a_read_only_store_is_refused_at_once(
     assert f"error: {disk}/store/versions: Read-only file system; the file system is read" in err
 
 
+@pytest.mark.long
 def test_bounded_run_waits_behind_an_open_transaction_and_its_stop_is_no_success(
     broker: Broker, tmp_path: Path
 ) -> None:
@@ -180,7 +181,9 @@ def test_job_that_fails_again_and_again_in_the_same_way_ends(
     assert any("ZeroDivisionError" in log.read_text() for log in logs.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
+)
 def test_signals_at_any_moment_of_a_start(
     number: signal.Signals, broker: Broker, tmp_path: Path
 ) -> None:

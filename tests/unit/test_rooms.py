@@ -25,7 +25,7 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "commit": ("committable", "committing", "opening", "prepared", "submission"),
     "kernels": ("arrays", "compiling", "exponential", "logarithm", "memory"),
     "metrics": ("prequential", "record_times", "scoring", "totals"),
-    "tables": ("changes", "row_kernels", "shards", "sorted_rows", "table"),
+    "tables": ("changes", "memory", "row_kernels", "shards", "sorted_rows", "table"),
     "events": ("block", "json_records", "records"),
     "features": ("",),
     "merge": ("",),

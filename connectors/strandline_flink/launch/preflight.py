@@ -16,9 +16,10 @@ from kafka.net.compat import KafkaNetClient
 
 from strandline.commit.opening import check_one_stream, check_topic_free
 from strandline.errors import EnvironmentUnfit
-from strandline.learners.loading import make_learners, one_stream_tables
+from strandline.learners.loading import make_learners, one_stream_tables, schemas_of
 from strandline.spec import Spec
 from strandline.store import Store, create_store
+from strandline.tables.memory import check_memory
 from strandline_flink import jars
 from strandline_flink.job.kafka_reason import not_allowed, reason
 from strandline_flink.job.kafka_settings import KafkaSettings
@@ -163,7 +164,8 @@ def check(options: JobOptions) -> Checked:
     SpecError
         The spec cannot be read.
     EnvironmentUnfit
-        No broker, no topic, wrong credentials, no Java, no scikit-learn where the spec needs it.
+        No broker, no topic, wrong credentials, no Java, no scikit-learn where the spec needs it,
+        tables that do not fit in this machine's memory where the job runs on it.
     SecondStream
         The store is fed by another stream, and a merge rule of the spec does not commute.
     TopicTaken
@@ -172,12 +174,15 @@ def check(options: JobOptions) -> Checked:
         The store cannot be read or written, or holds another spec.
     """
     spec = Spec.load(options.spec)
+    learners = make_learners(spec)
+    if not options.flink:
+        check_memory(schemas_of(learners).values())
     java_home()
     topic = Topic(options.bootstrap, options.topic, KafkaSettings.load(options.kafka_config))
     partitions = topic.partitions()
     store = create_store(options.store_url, spec)
     store.check_writable(TRIAL_BYTES)
-    check_one_stream(store, options.stream, one_stream_tables(make_learners(spec)))
+    check_one_stream(store, options.stream, one_stream_tables(learners))
     if not options.topic_again:
         check_topic_free(store, options.stream, topic.source)
     jars.paths("connector")

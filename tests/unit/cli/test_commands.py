@@ -134,6 +134,7 @@ def test_predict_goes_on_after_an_event_that_cannot_be_decoded(folder: Path) -> 
 def test_init_and_compact_say_where_the_store_stands(folder: Path, tmp_path: Path) -> None:
     made = document("init", folder / "clicks.toml", tmp_path / "store")
     assert (made["head"], made["name"]) == (0, "clicks")
+    assert made["table_bytes"] == 2**18 * 8
     assert document("init", folder / "clicks.toml", tmp_path / "store") == made
     bases = document("compact", folder / "store", "--every", "2")
     assert bases["bases"] == [4]

@@ -27,6 +27,7 @@ from tests.golden.commit_lines import (
     committable,
     line,
     opening,
+    resealed,
     train_body,
 )
 
@@ -195,6 +196,26 @@ def test_a_file_lost_between_prepare_and_commit_is_named(kind: FileKind) -> None
     data = {"delta": b"a delta", "rejects": b"the rejects"}[kind]
     store.stage(kind, data)
     assert commit(store, C1).version == 2, "the same call may be repeated"
+
+
+def test_a_commit_builds_on_no_head_that_does_not_follow_from_its_parent() -> None:
+    made = line().commit(C1).manifests
+    fields = json.loads(made[2]) | {"parent": "0" * 64}
+    store = store_of([*made[:2], resealed(canonical_json(fields))])
+    with pytest.raises(StoreDamaged, match="version 2 does not follow from version 1"):
+        commit(store, C2)
+    assert store.head() == 2
+
+
+def test_a_commit_that_nobody_would_build_on_is_refused() -> None:
+    """A worker's seq that a version has already: its delta would be in two versions."""
+    store = store_of(line().commit(C1).manifests)
+    again = committable(B1, B2, seqs={"0": 12})
+    with pytest.raises(
+        CommitRefused, match=r"version 3 would not follow from version 2: .* seq 12"
+    ):
+        commit(store, again)
+    assert store.head() == 2
 
 
 def test_after_a_takeover_the_events_are_read_again_from_head() -> None:

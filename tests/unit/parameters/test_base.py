@@ -229,6 +229,16 @@ def test_a_damaged_base_is_passed_over_with_a_warning(
         base.read_base(store, 12, LEARNERS)
 
 
+def test_data_stays_while_the_base_that_covers_it_is_damaged() -> None:
+    store = grown()
+    assert isinstance(store, MemoryStore)
+    Compactor(store, every=4).run_once()
+    expected = bits(without_bases(store, 12))
+    store._bases[12] = b"x"
+    assert Compactor(store, every=100, keep_versions=0).collect() == Collected()
+    assert bits(parameters_at(store, LEARNERS, 12)) == expected
+
+
 def test_a_base_of_another_line_of_versions_is_passed_over() -> None:
     """A folder copied together from two stores: the base's manifest is not this store's."""
     one, other = grown(), create_store("memory:", SPEC)

@@ -5,11 +5,13 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from strandline.errors import StoreDamaged, StoreUnavailable
 from strandline.store import PosixStore, folders, packing, posix, publish, versions
+from strandline.store.segment import segment_parts
 from tests.golden.commit_lines import long_line, resealed
 from tests.unit.store.disk import Crash, Disk, Names
 
@@ -214,6 +216,24 @@ def test_a_damaged_line_is_not_packed(tmp_path: Path) -> None:
         store.pack()
     assert (store.root / "versions/0000000").is_file()
     assert (store.root / "versions/0000001").is_dir()
+
+
+def test_a_segment_that_does_not_hold_what_it_should_takes_no_folders_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read back before the exchange: soon it is the only copy."""
+    store = filled(tmp_path)
+
+    def altered(*args: Any) -> Iterator[bytes]:
+        header, *blocks = segment_parts(*args)
+        yield header
+        yield from (bytes([block[0]]) + bytes(len(block) - 1) for block in blocks)
+
+    monkeypatch.setattr(versions, "segment_parts", altered)
+    with pytest.raises(StoreDamaged):
+        store.pack()
+    assert (store.root / "versions/0000000").is_dir()
+    assert [PosixStore(store.root).manifest(version) for version in range(11)] == MADE
 
 
 def test_every_altered_byte_of_a_segment_is_damage(tmp_path: Path) -> None:

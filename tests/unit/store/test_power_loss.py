@@ -24,6 +24,7 @@ from strandline.store import (
     verify_chain,
     versions,
 )
+from strandline.upkeep.garbage import durable_head
 from tests.golden.commit_lines import C1, line
 from tests.unit.store.disk import Crash, Disk, Names
 
@@ -182,6 +183,22 @@ def check_parent_is_durable(disk: Disk, tmp_path: Path, step: int, names: Names)
     left = PosixStore(tmp_path.with_suffix(".left") / "store")
     assert left.manifest(next_) == b"the next version"
     assert left.manifest(parent) == MADE[parent]
+
+
+@pytest.mark.parametrize("step", range(20, STEPS))
+def test_power_is_lost_after_a_collector_took_a_dead_commit_for_head(
+    disk: Disk, tmp_path: Path, step: int
+) -> None:
+    """What is removed because of a head must not outlast it."""
+    root = opened(tmp_path).root
+    disk.arm(step)
+    with suppress(Crash):
+        epoch(root)
+    disk.arm(None)
+    head = durable_head(PosixStore(root)).version
+    disk.after_power_loss(tmp_path, tmp_path.with_suffix(".left"), "lost")
+    left = PosixStore(tmp_path.with_suffix(".left") / "store")
+    assert left.manifest(head) == MADE[head]
 
 
 @pytest.mark.parametrize("step", range(STEPS))
