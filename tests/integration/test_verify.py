@@ -36,7 +36,7 @@ def verify(store: str, bootstrap: str, *options: str, code: int = 0) -> dict[str
 def learned(broker: Broker, topic: str, folder: Path, mode: str) -> str:
     """Learn with 2 workers, then with 1 and 2 shards; return the store."""
     broker.create_topic(topic, 2)
-    events: list[bytes | None] = [*clicks(EVENTS - 1), b"no json"]
+    events = [*clicks(EVENTS - 1), b"no json"]
     for half, options in ((0, ("--parallelism=2",)), (1, ("--parallelism=1", "--shards=2"))):
         with Run(broker.bootstrap, topic, folder, f"--mode={mode}", *options) as run:
             for at in range(half * EVENTS // 2, (half + 1) * EVENTS // 2, EACH):
