@@ -18,6 +18,7 @@
     │   └── StoreUnavailable    the folder cannot be read or written
     ├── MergeError              a merged value is not finite
     ├── EventsNotLearned        done, but nothing or not all of it was learned
+    ├── VersionDiffers          training a version again gives other bits
     ├── TooManyRejected         the stream is not what the spec describes
     ├── StreamUnfit             the stream and the store do not fit together
     │   ├── RetentionPassed     events after the store's positions are gone
@@ -147,6 +148,13 @@ class EventsNotLearned(StrandlineError):
 
     code = "not_learned"
     exit_code = 10
+
+
+class VersionDiffers(StrandlineError):
+    """Training a version again from its events gives another result than the version holds."""
+
+    code = "differs"
+    exit_code = 11
 
 
 class StreamUnfit(StrandlineError):

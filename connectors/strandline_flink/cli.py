@@ -16,6 +16,12 @@ def register(add: Add) -> None:
         "Train a model from a Kafka topic.",
         needs=NEEDS,
     )
+    add(
+        "verify",
+        "strandline_flink.verify.command",
+        "Train versions again from their events, and compare the bits.",
+        needs=NEEDS,
+    )
     add("demo", "strandline_flink.demo.command", "See it work, all on this machine.", needs=NEEDS)
     add(
         "dev",

@@ -29,6 +29,7 @@ EXIT_CODES: Final = {
     8: "a commit was refused",
     9: "superseded by another run: do not restart",
     10: "done, but none of the events was learned, or some were refused",
+    11: "a version differs from what training again gives",
     130: "interrupted by Ctrl-C before its end: a --bounded `run` has not learned all",
     141: "the output was closed",
     143: "terminated by SIGTERM before its end",

@@ -137,6 +137,14 @@ class Merger:
         files = self._stage(read, (move,), {}, time_ms)
         return prepared_from(self._run, self._start, [], files, moves=(move,), time_ms=time_ms)
 
+    def resume(self, sha256: str, changes: Mapping[str, Changes]) -> None:
+        """Take a file that an earlier merger of the shard staged as pending.
+
+        Versions that the merger has not adopted yet are known to contain it.
+        """
+        assert self._replica is not None, "start comes before the first change"
+        self._replica.push(sha256, changes)
+
     def forget(self) -> None:
         """Give up the deltas added since the last cut, and every file that is still pending."""
         self._waiting = {}

@@ -40,10 +40,22 @@ class Worker:
         The worker's number, from 0. Its deltas are identified by (run, index, seq).
     alone
         Whether the stream's job has no other worker: then deltas hold only what is added.
+    keeps_watch
+        Whether too many rejected events end the run. Who trains recorded versions again may begin
+        in the middle of a run, where the share is another one.
     """
 
-    def __init__(self, store: Store, stream: str, index: int, *, alone: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        stream: str,
+        index: int,
+        *,
+        alone: bool = False,
+        keeps_watch: bool = True,
+    ) -> None:
         self._store, self._stream, self._index = store, stream, index
+        self._keeps_watch = keeps_watch
         spec = read_spec(store)
         self._rejected_share_max = spec.limits.rejected_share
         self._decoder = Decoder(spec)
@@ -243,7 +255,7 @@ class Worker:
 
     def _check_share(self, epoch: Epoch, refused: int = 0) -> None:
         seen = self._past.with_epoch(epoch, refused=refused)
-        if seen.too_many(self._rejected_share_max):
+        if self._keeps_watch and seen.too_many(self._rejected_share_max):
             raise seen.error(self._store, self._stream, epoch, self._rejected_share_max)
 
 

@@ -31,10 +31,11 @@ LIBRARY: Final[Mapping[str, tuple[str, ...]]] = {  # room -> its doors; from the
     "merge": ("",),
     "learners": ("base", "decayed_counts", "loading", "sklearn_learner"),
     "parameters": ("base", "delta"),
-    "learning": ("joining", "merger", "rejects", "worker"),
+    "learning": ("joining", "merger", "rejects", "worker", "worker_delta"),
     "reading": ("model", "reader"),
     "upkeep": ("compactor", "fsck", "retention"),
     "transactions": ("local", "transaction"),
+    "verify": ("events", "replay"),
     "cli": ("arguments", "home", "lazy", "lines", "outcome", "output", "signals", "terminal"),
 }
 FLINK: Final[Mapping[str, tuple[str, ...]]] = {
@@ -55,6 +56,7 @@ FLINK: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "launch": ("preflight",),
     "dev": ("broker", "events", "producing", "reading"),
+    "verify": (),
     "demo": (),
 }
 PACKAGES: Final = {

@@ -227,7 +227,9 @@ def test_listing_versions_imports_no_compiler(folder: Path) -> None:
     assert done.stdout.splitlines()[-1] == b"[]"
 
 
-@pytest.mark.parametrize("command", [*OWN, "run", "demo", "dev broker", "dev events", "dev spec"])
+@pytest.mark.parametrize(
+    "command", [*OWN, "run", "verify", "demo", "dev broker", "dev events", "dev spec"]
+)
 def test_help_teaches_with_an_example(command: str) -> None:
     text = strandline(*command.split(), "--help").stdout.decode()
     assert "Example" in text

@@ -1,0 +1,1 @@
+"""`strandline verify`: training a store's versions again from a topic or a file."""

@@ -1,0 +1,1 @@
+"""Training recorded versions again from their events, and comparing the bits."""
