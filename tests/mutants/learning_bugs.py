@@ -98,7 +98,7 @@ LEARNING_BUGS: Final = (
     Mutant(
         "too many rejected events do not end a run",
         WORKER,
-        "if seen.too_many(self._rejected_share_max):",
+        "if self._keeps_watch and seen.too_many(self._rejected_share_max):",
         "if False:",
         (WORKER_TESTS + "test_too_many_rejected_events_end_the_run",),
     ),
