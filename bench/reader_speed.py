@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.events import SPEC, lines
 from bench.figures import ratio, summary
 from strandline.learners.loading import make_learners, schemas_of
+from strandline.manifest import genesis, parse_manifest
 from strandline.reading.model import EventDecoder, Model
 from strandline.reading.reader import Reader
 from strandline.spec import Spec
@@ -43,7 +44,8 @@ def batch_speed(bits: int, turns: int) -> dict[str, Any]:
     ((name, schema),) = schemas_of(make_learners(spec)).items()
     rng = np.random.default_rng(bits)
     values = rng.random((1 << bits, 2), np.float32) + np.float32(0.1)
-    model = Model(1, 0, EventDecoder(spec), {name: DenseTable(schema, values)})
+    manifest = parse_manifest(genesis(spec.sha256))
+    model = Model(manifest, EventDecoder(spec), {name: DenseTable(schema, values)})
     events = ads_events()
     calls = [events[at : at + CALL_EVENTS] for at in range(0, EVENTS - CALL_EVENTS, CALL_EVENTS)]
     batches = [model.decode(call) for call in calls]

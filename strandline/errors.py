@@ -16,6 +16,7 @@
     │   ├── VersionGone         the data of a version was removed by compaction
     │   │   └── HistoryGone     the version itself was dropped: history begins later
     │   └── StoreUnavailable    the folder cannot be read or written
+    │       └── ModelStale      a reader's model is older than was asked for
     ├── MergeError              a merged value is not finite
     ├── EventsNotLearned        done, but nothing or not all of it was learned
     ├── VersionDiffers          training a version again gives other bits
@@ -127,6 +128,12 @@ class StoreUnavailable(StoreError):
     """The store's folder cannot be read or written: permissions, space, file system."""
 
     code = "store_unavailable"
+
+
+class ModelStale(StoreUnavailable):
+    """A reader cannot say that its model was the newest as lately as was asked for."""
+
+    code = "stale"
 
 
 class MergeError(StrandlineError):

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Annotated, BinaryIO
 
 import typer
@@ -18,6 +19,15 @@ from strandline.store import open_store
 Number = Annotated[
     int | None, typer.Option("--version", help="Predict with this version; default: head.")
 ]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"],
+        metavar="TIME",
+        help="Predict with the newest version that is not later, as in 2026-01-31T12:00:00Z.",
+    ),
+]
 LearnerName = Annotated[
     str | None, typer.Option("--learner", help="Which one, if several learners predict.")
 ]
@@ -26,7 +36,9 @@ Follow = Annotated[bool, typer.Option("--follow", help="Predict with the newest 
 
 def command(
     store: StoreUrl,
+    *,
     version: Number = None,
+    as_of: AsOf = None,
     learner: LearnerName = None,
     follow: Follow = False,
     json: Json = False,
@@ -39,13 +51,13 @@ def command(
 
     Example: `strandline predict ./model --json < events.ndjson`
     """
-    if follow and version is not None:
-        raise typer.BadParameter("expected one of --follow and --version, got both")
+    if follow + (version is not None) + (as_of is not None) > 1:
+        raise typer.BadParameter("expected one of --follow, --version and --as-of, got several")
     opened = open_store(store)
     failed = total = 0
     with ExitStack() as stack:
         reader = stack.enter_context(Reader(opened)) if follow else None
-        fixed = None if reader else open_model(opened, version)
+        fixed = None if reader else open_model(opened, version, as_of=as_of)
         for number, line in events_from(sys.stdin.buffer):
             model = reader.model if reader else fixed
             assert model is not None, "one of the two is there"

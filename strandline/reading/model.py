@@ -1,11 +1,12 @@
 """A model: the parameters of one version, and the spec's way from an event to them."""
 
+from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strandline.errors import EventRejected, SpecError, StoreError
+from strandline.errors import EventRejected, SpecError, StoreError, WrongUsage
 from strandline.events.json_records import EventEncoder, Events
 from strandline.features import Batch, Decoder, PlainDecoder, category_key, field_seed
 from strandline.kernels.compiling import compiling
@@ -13,7 +14,9 @@ from strandline.learners.base import Learner
 from strandline.learners.decayed_counts import DecayedCounts
 from strandline.learners.loading import make_learners, prepare_to_predict
 from strandline.learners.sklearn_learner import SklearnLearner
+from strandline.manifest import Manifest
 from strandline.parameters.base import parameters_at
+from strandline.reading.wanted import Positions, missing, positions_of, version_as_of
 from strandline.spec import CountsSpec, SklearnSpec, Spec
 from strandline.store import StoreLike, as_store
 from strandline.store.chain import read_manifest, read_spec
@@ -88,14 +91,15 @@ class Model:
         The version that every answer comes from.
     time_ms
         The version's time in ms since 1970, which decayed counts are as of.
+    positions
+        By stream and partition, the position of the next event: what is before it is learned.
     spec
         The description that the store keeps.
     """
 
-    def __init__(
-        self, version: int, time_ms: int, decoder: EventDecoder, parameters: Parameters
-    ) -> None:
-        self.version, self.time_ms = version, time_ms
+    def __init__(self, manifest: Manifest, decoder: EventDecoder, parameters: Parameters) -> None:
+        self.version, self.time_ms = manifest.version, manifest.time_ms
+        self.positions = positions_of(manifest)
         self.spec = decoder.spec
         self._decoder = decoder
         self._parameters = parameters
@@ -243,7 +247,13 @@ class Model:
         )
 
 
-def open_model(store: StoreLike, version: int | None = None) -> Model:
+def open_model(
+    store: StoreLike,
+    version: int | None = None,
+    *,
+    as_of: datetime | None = None,
+    at_least: Positions | None = None,
+) -> Model:
     """Open a version's model, head's if none is named.
 
     Parameters
@@ -252,25 +262,41 @@ def open_model(store: StoreLike, version: int | None = None) -> Model:
         The store, or the path or URL that `open_store` opens it by.
     version
         Which version; default: head.
+    as_of
+        A time with its zone: open the newest version that is not later.
+    at_least
+        Positions by stream and partition, as in ``{"events": {0: 1235}}``: the version must have
+        reached them. A producer that wrote offset 1234 reads its own event so.
 
     Raises
     ------
     StoreError
-        If there is no such version.
+        If there is no such version, or the version has not reached `at_least`.
+    WrongUsage
+        If both `version` and `as_of` are given.
     VersionGone
         If compaction removed the version's data; the message names the oldest one that opens.
     StoreDamaged
         If one of the files it is made of is missing or altered.
     """
     store = as_store(store)
+    if version is not None and as_of is not None:
+        raise WrongUsage(f"version {version} and as_of {as_of}: expected one of them, or none")
     head = store.head()
     at = head if version is None else version
+    if as_of is not None:
+        at = version_as_of(store, as_of)
     if not 0 <= at <= head:
         raise StoreError(f"{store.url} has no version {at}: the newest is {head}")
     spec = read_spec(store)
-    time_ms = read_manifest(store, at).time_ms
+    manifest = read_manifest(store, at)
+    if at_least is not None and (behind := missing(positions_of(manifest), at_least)):
+        raise StoreError(
+            f"{store.url}: version {at} stands at {positions_of(manifest)}, expected at least"
+            f" {behind}: open a later version, or wait for one with Reader.wait(at_least=...)"
+        )
     decoder = EventDecoder(spec)
     with compiling("predicting"):
         decoder.prepare()
         prepare_to_predict(learners := make_learners(spec))
-        return Model(at, time_ms, decoder, parameters_at(store, learners, at))
+        return Model(manifest, decoder, parameters_at(store, learners, at))

@@ -15,7 +15,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from strandline.errors import FileMissing, HistoryGone, StoreDamaged, StoreUnavailable, WrongUsage
+from strandline.errors import (
+    FileMissing,
+    HistoryGone,
+    ModelStale,
+    StoreDamaged,
+    StoreUnavailable,
+    WrongUsage,
+)
 from strandline.events.json_records import Events
 from strandline.features import Batch
 from strandline.kernels.compiling import compiling
@@ -23,6 +30,7 @@ from strandline.learners.loading import make_learners, prepare_to_predict, schem
 from strandline.parameters.base import is_covered, parameters_at, read_changes
 from strandline.parameters.delta import ModelChanges
 from strandline.reading.model import EventDecoder, Model, Predictions
+from strandline.reading.wanted import Positions, missing
 from strandline.store import StoreLike, as_store
 from strandline.store.base import Store
 from strandline.store.chain import next_verified, read_spec, read_verified
@@ -41,7 +49,10 @@ _log = logging.getLogger(__name__)
 
 
 class Follower:
-    """The newest model at hand, one step at a time. Used by one thread."""
+    """The newest model at hand, one step at a time. Used by one thread.
+
+    `at_head`: the last step found no later version than its last one.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -72,7 +83,8 @@ class Follower:
         self._at = read_verified(self._store, self._store.head(at_least))
         head = self._at.manifest
         self._serving = parameters_at(self._store, self._learners, head.version)
-        self.model = Model(head.version, head.time_ms, self.decoder, self._serving)
+        self.model = Model(head, self.decoder, self._serving)
+        self.at_head = True
         self._spare: Parameters | None = None
         self._spare_model: weakref.ref[Model] | None = None
         self._missed: list[ModelChanges] = []
@@ -88,6 +100,7 @@ class Follower:
             size_bytes += sum(change.nbytes for changes in found for change in changes.values())
             files += found
             at = following
+        self.at_head = size_bytes < TAKE_UP_BYTES_MAX
         if at is self._at:
             return False
         tables = self._tables_to_change()
@@ -95,7 +108,7 @@ class Follower:
         self._spare, self._spare_model = self._serving, weakref.ref(self.model)
         self._missed = files
         self._serving, self._at = tables, at
-        self.model = Model(at.manifest.version, at.manifest.time_ms, self.decoder, tables)
+        self.model = Model(at.manifest, self.decoder, tables)
         return True
 
     def _tables_to_change(self) -> Parameters:
@@ -141,6 +154,7 @@ class Reader:
         self._store = as_store(store)
         self._poll_s = poll_ms / 1000
         self._model: Model | None = None
+        self._at_head_s = 0.0
         self._error: Exception | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -161,7 +175,7 @@ class Reader:
         if self._follower is not None:
             raise WrongUsage("the reader has followed already: make another one of the store")
         self._follower = Follower(self._store)
-        self._model = self._follower.model
+        self._model, self._at_head_s = self._follower.model, time.monotonic()
         if not self._follower.has_kernel:  # no daemon: a compiler is not cut off at the end
             self._compiler = threading.Thread(
                 target=self._follower.decoder.compile, name="strandline-compiler"
@@ -236,12 +250,47 @@ class Reader:
         """
         return self._error
 
-    def predict(self, events: Events | Batch, learner: str | None = None) -> Predictions:
-        """Predict with the newest model at hand, see `Model.predict`."""
+    @property
+    def staleness_s(self) -> float:
+        """How long ago the model was certainly the store's newest, in seconds."""
+        return time.monotonic() - self._at_head_s
+
+    def predict(
+        self,
+        events: Events | Batch,
+        learner: str | None = None,
+        *,
+        max_staleness_s: float | None = None,
+    ) -> Predictions:
+        """Predict with the newest model at hand, see `Model.predict`.
+
+        Raises
+        ------
+        ModelStale
+            If the model was the store's newest longer than `max_staleness_s` ago: the store does
+            not answer, or a version cannot be taken up.
+        """
+        if max_staleness_s is not None and self.staleness_s > max_staleness_s:
+            raise ModelStale(
+                f"version {self.model.version} was the newest of {self._store.url}"
+                f" {self.staleness_s:.3f} s ago, expected at most {max_staleness_s:g} s; last"
+                f" error: {self._error}"
+            )
         return self.model.predict(events, learner)
 
-    def wait(self, version: int, timeout_s: float) -> Model:
-        """Return a model of this version or a newer one.
+    def wait(
+        self, version: int = 0, timeout_s: float = 60.0, *, at_least: Positions | None = None
+    ) -> Model:
+        """Return a model of this version or a newer one, which has reached these positions.
+
+        Parameters
+        ----------
+        version
+            The least version.
+        timeout_s
+            How long to wait.
+        at_least
+            Positions by stream and partition, see `open_model`.
 
         Raises
         ------
@@ -252,14 +301,14 @@ class Reader:
         """
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while self.model.version < version:
+            while self.model.version < version or missing(self.model.positions, at_least or {}):
                 if isinstance(self._error, StoreDamaged):
                     raise self._error
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise TimeoutError(
-                        f"version {version} is not there after {timeout_s} s: serving version"
-                        f" {self.model.version}, last error: {self._error}"
+                        f"version {version}{_reaching(at_least)} is not there after {timeout_s} s:"
+                        f" serving version {self.model.version}, last error: {self._error}"
                     ) from self._error
                 self._changed.wait(left)
             return self.model
@@ -269,7 +318,10 @@ class Reader:
         while not self._stop.wait(pause_s):
             try:
                 with self._step:
+                    begun_s = time.monotonic()
                     follower.step()
+                if follower.at_head:
+                    self._at_head_s = begun_s
                 error: Exception | None = None
             except Exception as met:  # noqa: BLE001  a reader serves on, and reports what it met
                 error = met
@@ -278,6 +330,10 @@ class Reader:
                 self._model = follower.model
                 self._changed.notify_all()
             pause_s = self._poll_s if error is None else max(self._poll_s, AFTER_ERROR_MS / 1000)
+
+
+def _reaching(at_least: Positions | None) -> str:
+    return f" with positions {at_least}" if at_least else ""
 
 
 _READERS: Final[weakref.WeakSet[Reader]] = weakref.WeakSet()
