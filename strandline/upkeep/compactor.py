@@ -164,8 +164,10 @@ class Compactor:
             stop.wait(POLL_S)
 
     def _write(self, version: int, parameters: Parameters) -> None:
-        data = encode_base(version, manifest_bytes(self._store, version), parameters)
-        self._store.put_base(version, data)
+        manifest = manifest_bytes(self._store, version)
+        # Whoever made it may have died before it was durable: a base must not outlast its version.
+        self._store.append(version, manifest)
+        self._store.put_base(version, encode_base(version, manifest, parameters))
 
     def _oldest_kept(self) -> int:
         """Return the oldest version to stay open: the base it stands on is sound and durable."""

@@ -144,6 +144,15 @@ STORE_BUGS: Final = (
         (BASE_TESTS + "test_a_compactor_that_met_a_failure_half_way_applies_no_version_twice",),
     ),
     Mutant(
+        "a base outlasts a version that was never durable",
+        COMPACTOR,
+        "self._store.append(version, manifest)",
+        "pass",
+        (
+            "tests/simulation/test_simulation.py::test_a_base_does_not_outlast_a_version_whose_writer_died",
+        ),
+    ),
+    Mutant(
         "a base of another line of versions is believed",
         BASE,
         'if metadata["version"] != str(version) or metadata["manifest"] != manifest:',
