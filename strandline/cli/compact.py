@@ -2,19 +2,21 @@
 
 import signal
 import threading
+import time
 from typing import Annotated
 
 import msgspec
 import typer
 
 from strandline.cli.arguments import Json, StoreUrl
-from strandline.cli.output import count, out, plural, print_json
-from strandline.errors import WrongUsage
+from strandline.cli.output import count, err, out, plural, print_json
+from strandline.errors import NoStore, StoreUnavailable, WrongUsage
 from strandline.store import Store, open_store
-from strandline.upkeep.compactor import Collected, Compactor
+from strandline.upkeep.compactor import POLL_S, Collected, Compactor
 from strandline.upkeep.retention import KeptHistory
 
 DAY_MS = 86_400_000
+AGAIN_S = 60.0  # a store that stays away is told of once a minute
 
 Follow = Annotated[bool, typer.Option("--follow", help="Go on until interrupted.")]
 Every = Annotated[int, typer.Option("--every", min=1, help="Versions from base to base.")]
@@ -98,8 +100,24 @@ def command(
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        compactor.follow(stop, collect=collects)
+        follow_on(compactor, stop, collect=collects)
         report(opened, Collected(), json=json)
+
+
+def follow_on(compactor: Compactor, stop: threading.Event, *, collect: bool) -> None:
+    """Follow the store until `stop` is set; wait for one that does not answer, or is away."""
+    warned_s = -AGAIN_S
+    while not stop.is_set():
+        try:
+            compactor.follow(stop, collect=collect)
+        except (NoStore, StoreUnavailable) as error:
+            if time.monotonic() - warned_s >= AGAIN_S:
+                warned_s = time.monotonic()
+                err().print(
+                    f"warning: {error}. The compactor waits for its store, and goes on by itself",
+                    soft_wrap=True,
+                )
+            stop.wait(POLL_S)
 
 
 def report(store: Store, done: Collected, *, json: bool) -> None:

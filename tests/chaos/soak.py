@@ -40,7 +40,7 @@ from tests.integration.live import Watching
 FAULTS: Final = (freeze_a_process, freeze_the_broker, move_the_store_away, abort_a_transaction)
 FAULT_EVERY_S: Final = 20.0
 COMPACT: Final = ("--follow", "--every", "50", "--keep-versions", "200", "--gc")
-ROLES: Final = {"strandline.commit.agent": "store agent", "pyflink": "Python worker"}
+ROLES: Final = {"strandline.commit.agent": "store agent", "beam_boot": "Python worker"}
 
 
 def main() -> int:
