@@ -6,7 +6,7 @@ SETUP := $(PYTHON) tools/setup.py
 BENCHES = $(basename $(notdir $(shell grep -lE '^ +finish' bench/*.py)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-long simulate chaos soak mutants check lint format bench lock clean
+.PHONY: help setup setup-dev demo test test-long test-rare simulate chaos soak mutants check lint format bench lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,10 +21,13 @@ demo: setup  ## a broker, events, a job and a reader on this machine (ARGS go to
 	@$(BIN)/strandline demo $(ARGS)
 
 test: setup-dev  ## unit, conformance and integration tests (ARGS go to pytest)
-	@$(BIN)/python -m pytest -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -m "not long and not rare" $(ARGS)
 
 test-long: setup-dev  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m long $(ARGS)
+
+test-rare: setup-dev  ## tests as long, about what seldom changes: strange machines, every number of workers and shards
+	@$(BIN)/python -m pytest -m rare $(ARGS)
 
 simulate: setup-dev  ## schedules of failures on the commit and store code (ARGS="--schedules 100000")
 	@$(BIN)/python -m tests.simulation $(ARGS)

@@ -35,7 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.mark.parametrize("mode", ["thread", pytest.param("process", marks=pytest.mark.long)])
+@pytest.mark.parametrize("mode", ["thread", pytest.param("process", marks=pytest.mark.rare)])
 def test_a_bounded_run_learns_the_topic_exactly_once(
     broker: Broker, cluster: Cluster, tmp_path: Path, mode: str
 ) -> None:

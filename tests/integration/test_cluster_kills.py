@@ -11,7 +11,7 @@ from strandline_flink.dev.cluster import Cluster
 from tests.integration.harness import Run, gone, python_workers, restored_opens
 from tests.integration.live import live_run
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(600)]
 FAST = {"heartbeat.timeout": 4000}  # how long TaskManagers believe in a killed JobManager
 
 
@@ -21,7 +21,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.mark.parametrize("mode", ["thread", "process"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("thread", marks=pytest.mark.long),
+        pytest.param("process", marks=pytest.mark.rare),
+    ],
+)
 def test_killed_taskmanager_and_killed_jobmanager(
     broker: Broker, cluster: Cluster, tmp_path: Path, mode: str
 ) -> None:

@@ -11,7 +11,7 @@ from strandline.manifest import TrainBody
 from strandline.store import open_store
 from strandline.store.chain import log
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.rare, pytest.mark.timeout(300)]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EVENTS = 20_000
 

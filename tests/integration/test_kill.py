@@ -26,7 +26,7 @@ def moments(seed: int) -> Iterator[tuple[int, float]]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(6, marks=pytest.mark.long)])
 def test_killed_at_any_moment_the_same_command_goes_on_and_every_event_counts_once(
     kills: int, broker: Broker, tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ from tests.integration.harness import (
 from tests.integration.live import Producing
 from tests.streams import clicks
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.rare, pytest.mark.timeout(300)]
 COMPACTED_WITHIN_S = 90
 LATE_S = 0.3
 

@@ -56,8 +56,8 @@ class Machine:
     ("kept", "temporary", "said"),
     [
         (True, False, ""),
-        pytest.param(False, True, "among temporary files", marks=pytest.mark.long),
-        pytest.param(False, False, "in memory alone", marks=pytest.mark.long),
+        pytest.param(False, True, "among temporary files", marks=pytest.mark.rare),
+        pytest.param(False, False, "in memory alone", marks=pytest.mark.rare),
     ],
     ids=["an image with kept code", "temporary files", "nothing to write in"],
 )

@@ -12,7 +12,7 @@ from tests.integration.flink_command import PATIENT, FlinkCommand
 from tests.integration.harness import check_exact, produce, restored_opens
 from tests.streams import clicks
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.rare, pytest.mark.timeout(400)]
 SCALES = [(1, 1), (4, 3), (2, 4), (1, 1)]
 
 

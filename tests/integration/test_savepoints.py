@@ -16,7 +16,7 @@ from tests.integration.harness import Run, check_exact, ends, made, produce, res
 from tests.integration.live import Producing
 from tests.streams import clicks
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,13 @@ def runs(store: Store) -> int:
     return len({each.streams["events"].run for each in log(store) if each.streams})
 
 
-@pytest.mark.parametrize("mode", ["thread", "process"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("thread", marks=pytest.mark.long),
+        pytest.param("process", marks=pytest.mark.rare),
+    ],
+)
 def test_restore_from_an_older_savepoint_than_the_one_the_job_was_stopped_with(
     broker: Broker, cluster: Cluster, tmp_path: Path, mode: str
 ) -> None:
@@ -63,6 +69,7 @@ def test_restore_from_an_older_savepoint_than_the_one_the_job_was_stopped_with(
     check_exact(broker, topic, flink.store_url)
 
 
+@pytest.mark.long
 def test_job_dies_after_savepoints_whose_epochs_are_no_versions_yet(
     broker: Broker, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -91,6 +98,7 @@ def test_job_dies_after_savepoints_whose_epochs_are_no_versions_yet(
     check_exact(broker, topic, flink.store_url)
 
 
+@pytest.mark.long
 def test_drained_job_is_restored(broker: Broker, cluster: Cluster, tmp_path: Path) -> None:
     """It was stopped from outside of `strandline run`, which sees it finish."""
     topic = "drained"
@@ -110,6 +118,7 @@ def test_drained_job_is_restored(broker: Broker, cluster: Cluster, tmp_path: Pat
     check_exact(broker, topic, flink.store_url)
 
 
+@pytest.mark.long
 def test_two_submissions_from_one_savepoint(
     broker: Broker, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -147,6 +156,7 @@ class BrokerBehindGate(Broker):
             properties.write(f"advertised.listeners=PLAINTEXT://{HOST}:{self._gate.port}\n")
 
 
+@pytest.mark.long
 def test_savepoint_triggered_before_partition_discovery_ends(
     cluster: Cluster, tmp_path: Path
 ) -> None:

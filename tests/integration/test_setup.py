@@ -54,7 +54,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     shutil.rmtree(tmp_path)  # more than a gigabyte
 
 
-@pytest.mark.long
+@pytest.mark.rare
 @pytest.mark.timeout(900)
 def test_a_bare_machine_becomes_ready_and_stays_so(machine: Machine) -> None:
     began_s = time.monotonic()

@@ -62,7 +62,7 @@ def test_bare_environment_where_another_python_comes_first(broker: Broker, tmp_p
     check_exact(broker, "bare-environment", run.store_url)
 
 
-@pytest.mark.long
+@pytest.mark.rare
 @pytest.mark.parametrize(("locale", "mode"), [("POSIX", "thread"), ("C", "process")])
 def test_store_with_an_accent_in_a_locale_without(
     locale: str, mode: str, broker: Broker, tmp_path: Path
@@ -73,7 +73,7 @@ def test_store_with_an_accent_in_a_locale_without(
     learned(broker, f"locale-{locale.lower()}", folder, prefix, f"--mode={mode}")
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_proxy_that_nobody_runs(broker: Broker, tmp_path: Path) -> None:
     """Process mode speaks gRPC to this machine, and gRPC asks `http_proxy`, too."""
     nowhere = "http://127.0.0.1:1"
@@ -87,7 +87,7 @@ def test_proxy_that_nobody_runs(broker: Broker, tmp_path: Path) -> None:
     check_exact(broker, "proxy", run.store_url)
 
 
-@pytest.mark.long
+@pytest.mark.rare
 @needs_mounts
 @pytest.mark.parametrize("codec", ["zstd", "snappy"])
 def test_temporary_folder_is_mounted_noexec(codec: str, broker: Broker, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def shared() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.long
+@pytest.mark.rare
 @needs_mounts
 @pytest.mark.parametrize(("name", "home"), [("unset", "-uHOME"), ("root", "HOME=/")])
 def test_unknown_user_on_a_read_only_installation_without_a_home(

@@ -182,7 +182,11 @@ def test_job_that_fails_again_and_again_in_the_same_way_ends(
 
 
 @pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM]
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.rare),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+    ],
 )
 def test_signals_at_any_moment_of_a_start(
     number: signal.Signals, broker: Broker, tmp_path: Path

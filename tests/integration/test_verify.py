@@ -46,8 +46,13 @@ def learned(broker: Broker, topic: str, folder: Path, mode: str) -> str:
     return run.store_url
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("mode", ["thread", "process"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param("thread", marks=pytest.mark.long),
+        pytest.param("process", marks=pytest.mark.rare),
+    ],
+)
 def test_a_run_that_was_rescaled_verifies(broker: Broker, tmp_path: Path, mode: str) -> None:
     topic = f"verify-{tmp_path.name}"
     store = learned(broker, topic, tmp_path, mode)

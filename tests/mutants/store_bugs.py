@@ -149,7 +149,8 @@ STORE_BUGS: Final = (
         "self._store.append(version, manifest)",
         "pass",
         (
-            "tests/simulation/test_simulation.py::test_a_base_does_not_outlast_a_version_whose_writer_died",
+            "tests/simulation/test_simulation.py"
+            "::test_a_base_does_not_outlast_a_version_whose_writer_died",
         ),
     ),
     Mutant(

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| (\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 FAULT = re.compile(r"^\| ([a-z].+?) \| .+? \| .+? \| (.+) \|$", re.MULTILINE)
-NAMED = re.compile(r"`(tests/[^`]+\.py)::((?:test|check)_\w+)`( \(long\))?")
+NAMED = re.compile(r"`(tests/[^`]+\.py)::((?:test|check)_\w+)`(?: \((long|rare)\))?")
 ROWS = ROW.findall((ROOT / "docs" / "histories.md").read_text("utf-8"))
 FAULTS = [
     (fault, tests)
@@ -28,19 +28,25 @@ def functions(file: str) -> dict[str, ast.FunctionDef]:
     return {node.name: node for node in tree(file).body if isinstance(node, ast.FunctionDef)}
 
 
-def is_long(file: str, name: str) -> bool:
-    """Whether the test, or all tests of its file, are marked `long`."""
+def tier(file: str, name: str) -> str:
+    """The tier that runs the test: "" for the quick one, long, or rare."""
     marks = [
         ast.unparse(node.value)
         for node in tree(file).body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
     ]
-    marks += [
-        mark
-        for each in functions(file)[name].decorator_list
-        if not (mark := ast.unparse(each)).startswith("pytest.mark.parametrize")  # of some cases
-    ]
-    return any("pytest.mark.long" in mark for mark in marks)
+    for each in functions(file)[name].decorator_list:
+        mark = ast.unparse(each)
+        if not mark.startswith("pytest.mark.parametrize"):
+            marks.append(mark)
+        elif isinstance(each, ast.Call) and all("marks=" in text for text in cases(each)):
+            marks += cases(each)
+    return next((t for t in ("long", "rare") if any(f"pytest.mark.{t}" in m for m in marks)), "")
+
+
+def cases(parametrize: ast.Call) -> list[str]:
+    listed = parametrize.args[1]
+    return [ast.unparse(each) for each in listed.elts] if isinstance(listed, ast.List) else [""]
 
 
 def test_every_history_has_a_row() -> None:
@@ -58,6 +64,6 @@ def test_every_named_test_exists(history: str, tests: str) -> None:
     named = NAMED.findall(tests)
     assert bool(named) != tests.startswith("none yet: "), history
     assert NAMED.sub("", tests).strip() == "" or not named, "something else than tests"
-    for file, name, long in named:
+    for file, name, said in named:
         assert name in functions(file), f"{file} has no {name}"
-        assert is_long(file, name) == bool(long), f"{file}::{name}"
+        assert tier(file, name) == said, f"{file}::{name}"
