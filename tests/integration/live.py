@@ -9,6 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
+from kafka.errors import KafkaError
+
 from strandline.manifest import TrainBody
 from strandline.reading.model import Model
 from strandline.reading.reader import Reader
@@ -56,7 +58,8 @@ class Producing(Background):
     def _work(self) -> None:
         for tick in count():
             events = [*clicks(TICK_EVENTS, seed=tick), b"{"]
-            produce(self._broker, self._topic, events, self.partitions)
+            with suppress(KafkaError):  # the broker may be what is killed
+                produce(self._broker, self._topic, events, self.partitions)
             if self._stop.wait(TICK_S):
                 return
 
