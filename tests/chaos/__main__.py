@@ -77,7 +77,7 @@ def cause(folder: Path, faults: Sequence[Fault], options: argparse.Namespace) ->
     happened: list[Happened] = []
     with Broker(folder / "broker") as broker:
         scene = Scene(broker, folder, rng, options.mode)
-        with Watching(scene.store, StoreError) as watching:
+        with scene, Watching(scene.store, StoreError) as watching:
             with scene.producing:
                 scene.start()
                 scene.wait_for_more(3)

@@ -86,10 +86,12 @@ class Scene:
         self.run = self._new_run(Supervised)
         self.store = create_store(self.run.store_url, Spec.parse(CLICKS))
         self.starts = 0
+        self._started: list[Supervised] = []
 
     def start(self) -> None:
         """Start the run, with any number of workers and shards."""
         self.run = self._new_run(Supervised).start()
+        self._started.append(self.run)
         self.starts += 1
 
     def keep_alive(self) -> None:
@@ -131,6 +133,13 @@ class Scene:
         self.run.kill_rest()
         with self._new_run(Run, "--bounded") as last:
             last.summary()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for run in self._started:
+            run.kill_rest()
 
     def _new_run(self, kind: type[R], *options: str) -> R:
         workers, shards = self.rng.choice(SIZES)

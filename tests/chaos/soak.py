@@ -65,7 +65,7 @@ def soak(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Any], lis
     rng = random.Random(options.seed)
     with Broker(folder / "broker") as broker:
         scene = Scene(broker, folder, rng, options.mode)
-        with Watching(scene.store, StoreError) as watching:
+        with scene, Watching(scene.store, StoreError) as watching:
             with scene.producing:
                 scene.start()
                 scene.wait_for_more(20)

@@ -58,13 +58,14 @@ class JavaJob(Job):
         )
 
     def close(self) -> None:
-        """End the Java process."""
-        self._roles.process.communicate(timeout=60)
+        """End the Java process, if there is one."""
+        if hasattr(self, "_roles"):
+            self._roles.process.kill()
+            self._roles.process.communicate(timeout=60)
 
     def _new_roles(self) -> None:
-        if hasattr(self, "_roles"):
-            self.close()
-        else:
+        self.close()
+        if not hasattr(self, "_states"):
             self._states: dict[int, str] = {}
         self._roles = Roles(self.store, self.submission)
 
@@ -105,8 +106,9 @@ def play(kind: type[Job], store: Store, script: Script) -> tuple[Job, str | None
             take(job, step, number)
     except CommitRefused as error:
         refused = error.code
-    if isinstance(job, JavaJob):
-        job.close()
+    finally:
+        if isinstance(job, JavaJob):
+            job.close()
     return job, refused
 
 
